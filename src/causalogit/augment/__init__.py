@@ -1,0 +1,29 @@
+"""Factual and counterfactual images: batches of images and masks in, images out."""
+
+from causalogit.augment.fgsm import Fgsm
+from causalogit.augment.fills import Fill, Grey, RandomColour, Shuffle
+from causalogit.augment.images import Counterfactual, Factual, counterfactual, factual
+from causalogit.augment.masks import MaskTransform, box_masks, check_masks, dilate_masks
+from causalogit.augment.mixed_rand import MixedRand
+from causalogit.augment.registry import FILLS, make_fill
+from causalogit.augment.tile import Tile
+
+__all__ = [
+    "FILLS",
+    "Counterfactual",
+    "Factual",
+    "Fgsm",
+    "Fill",
+    "Grey",
+    "MaskTransform",
+    "MixedRand",
+    "RandomColour",
+    "Shuffle",
+    "Tile",
+    "box_masks",
+    "check_masks",
+    "counterfactual",
+    "dilate_masks",
+    "factual",
+    "make_fill",
+]

@@ -1,0 +1,63 @@
+"""Fills by name, for configurations and command lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+
+from causalogit.augment.fgsm import Fgsm
+from causalogit.augment.fills import Fill, Grey, RandomColour, Shuffle
+from causalogit.augment.mixed_rand import MixedRand
+from causalogit.augment.tile import Tile
+
+
+def _fgsm(*, model: nn.Module | None, epsilon: float, low: float, high: float, **_: object) -> Fill:
+    if model is None:
+        raise ValueError("the fill fgsm steps against a model; give make_fill(..., model=...)")
+    return Fgsm(model, epsilon, low, high)
+
+
+FILLS: dict[str, Callable[..., Fill]] = {
+    "grey": lambda *, mean, **_: Grey(mean),
+    "random": lambda *, noise, low, high, **_: RandomColour(noise, low, high),
+    "shuffle": lambda **_: Shuffle(),
+    "tile": lambda *, mean, **_: Tile(Grey(mean)),
+    "mixed_rand": lambda *, mean, noise, low, high, **_: MixedRand(
+        Tile(Grey(mean)), RandomColour(noise, low, high)
+    ),
+    "fgsm": _fgsm,
+}
+"""Builders by name. Each takes all settings of `make_fill` by keyword and picks its own."""
+
+
+def make_fill(
+    name: str,
+    *,
+    mean: Sequence[float] | Tensor | float = 0.5,
+    noise: float = 0.2,
+    low: float = 0.0,
+    high: float = 1.0,
+    epsilon: float = 0.5,
+    model: nn.Module | None = None,
+) -> Fill:
+    """Build a fill by its name in `FILLS`; settings that it has no use for are ignored.
+
+    Args:
+        name: One of `FILLS`: grey, random, shuffle, tile, mixed_rand, fgsm.
+        mean: Colour of `Grey`, also where tile and mixed_rand fall back on it.
+        noise: Standard deviation of `RandomColour`, also where mixed_rand falls back on it.
+        low: Least pixel value.
+        high: Greatest pixel value.
+        epsilon: Step of `Fgsm`, in pixel values.
+        model: What `Fgsm` steps against.
+
+    Returns:
+        The fill.
+
+    Raises:
+        ValueError: The name is unknown, or fgsm has no model, or a setting is out of its range.
+    """
+    if name not in FILLS:
+        raise ValueError(f"unknown fill {name!r}; choose one of {', '.join(FILLS)}")
+    return FILLS[name](mean=mean, noise=noise, low=low, high=high, epsilon=epsilon, model=model)

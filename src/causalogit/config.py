@@ -1,0 +1,206 @@
+"""One frozen, typed config: the config file, the command line's flags and a run's record alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+FillName = Literal["none", "grey", "random", "shuffle", "tile", "mixed_rand", "fgsm"]
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images, how biased, and how they are split.
+
+    Args:
+        source: name of the data set.
+        correlation: share of a class's training images whose background agrees with the class.
+        masks: masks that training images have: their exact outline, its box, or a dilated outline.
+        meta: meta set balanced over the groups ("balanced"), or drawn like training ("biased").
+        meta_size: images in the meta set.
+        validation_size: images in the validation set, balanced over the groups.
+        test_size: images in the test set, balanced over the groups; all others train.
+    """
+
+    source: str = "digits"
+    correlation: float = 0.95
+    masks: Literal["exact", "box", "dilated"] = "exact"
+    meta: Literal["balanced", "biased"] = "balanced"
+    meta_size: int = 100
+    validation_size: int = 400
+    test_size: int = 1000
+
+    def __post_init__(self) -> None:
+        _require(
+            0 <= self.correlation <= 1,
+            f"data.correlation is {self.correlation}: give a share between 0 and 1",
+        )
+        for name in ("meta_size", "validation_size", "test_size"):
+            size = getattr(self, name)
+            _require(size > 0, f"data.{name} is {size}: give a positive number of images")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How the classifier is optimized.
+
+    Args:
+        name: the optimizer.
+        learning_rate: its rate at the start.
+        momentum: of SGD.
+        nesterov: Nesterov's form of the momentum.
+        weight_decay: its weight decay.
+        schedule: constant, one cosine to zero, or a tenth of the rate at each milestone.
+        milestones: epochs at which the schedule "step" divides the rate.
+        epochs: passes over the training images.
+        batch_size: training images in a batch.
+    """
+
+    name: Literal["sgd", "adam", "adamw"] = "sgd"
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 1e-4
+    schedule: Literal["constant", "cosine", "step"] = "constant"
+    milestones: tuple[int, ...] = ()
+    epochs: int = 20
+    batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        _require(
+            self.learning_rate > 0,
+            f"optimizer.learning_rate is {self.learning_rate}: give a positive rate",
+        )
+        _require(self.epochs > 0, f"optimizer.epochs is {self.epochs}: give at least 1")
+        _require(self.batch_size > 0, f"optimizer.batch_size is {self.batch_size}: give at least 1")
+        _require(
+            not self.nesterov or self.momentum > 0,
+            "optimizer.nesterov needs a momentum: set optimizer.momentum above 0",
+        )
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The perturbation network and its optimizer (Adam).
+
+    Args:
+        form: what its outputs mean: a free vector, the label's logit, or an expert's strength.
+        bound: largest size of an element of delta (for "expert": of alpha); null for none.
+        hidden: units of a hidden layer.
+        depth: linear layers.
+        activation: between the layers.
+        learning_rate: of its Adam.
+        weight_decay: of its Adam.
+    """
+
+    form: Literal["vector", "target", "expert"] = "vector"
+    bound: float | None = 1.0
+    hidden: int = 100
+    depth: int = 2
+    activation: Literal["relu", "gelu", "tanh", "silu"] = "relu"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class ClpConfig:
+    """Causal Logit Perturbation; the defaults are the paper's.
+
+    Args:
+        network: the perturbation network.
+        characteristics: names of its inputs; empty for the paper's ten.
+        without: characteristics, or groups of them (sample, class, relative), to leave out.
+        replace: characteristics to replace, as {old: new}.
+        solver: how the hypergradient is computed.
+        meta_batch_size: meta images in a step.
+        factual: fill of the factual meta images; "none" leaves the term out.
+        counterfactual: fill of the counterfactual meta images; "none" leaves the term out.
+        clean_weight: weight of the meta loss on clean images.
+        factual_weight: weight of the meta loss on factual images.
+        counterfactual_weight: weight of the meta loss on counterfactual images.
+        expert_fill: fill of the expert's counterfactual images (form "expert").
+        expert_learning_rate: rate of the expert's SGD.
+        saliency_weight: lambda of the saliency regulariser; 0 is off.
+        saliency_fraction: part of each batch that the regulariser looks at.
+        on_divergence: what happens with an exploding loss, delta or hypergradient.
+        max_hypergradient: norm from which a hypergradient counts as exploding.
+    """
+
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    characteristics: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    replace: dict[str, str] = field(default_factory=dict)
+    solver: Literal["exact", "finite_difference", "last_layer", "unroll"] = "exact"
+    meta_batch_size: int = 32
+    factual: FillName = "random"
+    counterfactual: FillName = "shuffle"
+    clean_weight: float = 1.0
+    factual_weight: float = 1.0
+    counterfactual_weight: float = 1.0
+    expert_fill: FillName = "grey"
+    expert_learning_rate: float = 0.01
+    saliency_weight: float = 0.0
+    saliency_fraction: float = 1.0
+    on_divergence: Literal["clip", "skip", "raise"] = "clip"
+    max_hypergradient: float = 10.0
+
+    def __post_init__(self) -> None:
+        _require(
+            self.meta_batch_size > 0,
+            f"clp.meta_batch_size is {self.meta_batch_size}: give at least 1",
+        )
+        _require(
+            0 < self.saliency_fraction <= 1,
+            f"clp.saliency_fraction is {self.saliency_fraction}: give a share above 0, up to 1",
+        )
+
+
+@dataclass(frozen=True)
+class ControlsConfig:
+    """What single controls need.
+
+    Args:
+        train_fill: fill of the background where a method augments training images.
+        product_alpha: fixed strength of the expert in the product of experts.
+        group_dro_step: step size of GroupDRO's group weights.
+    """
+
+    train_fill: FillName = "mixed_rand"
+    product_alpha: float = 1.0
+    group_dro_step: float = 0.01
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One training run.
+
+    Args:
+        method: what is trained with the images, see `causalogit methods`.
+        model: "lenet", "resnet32", or any model of timm by its name.
+        seed: of the split, the initial weights and every random draw.
+        select_by: validation metric that picks the selected epoch; never a test metric.
+        precision: as Lightning Fabric names it.
+        accelerator: as Lightning Fabric names it.
+        checkpoint_every: training steps between checkpoints; 0 for one an epoch.
+        data: the images.
+        optimizer: the classifier's optimizer.
+        clp: Causal Logit Perturbation.
+        controls: options of single controls.
+    """
+
+    method: str = "clp"
+    model: str = "lenet"
+    seed: int = 0
+    select_by: Literal["accuracy/mean", "accuracy/worst_group"] = "accuracy/mean"
+    precision: Literal["32-true", "bf16-mixed", "64-true"] = "32-true"
+    accelerator: str = "auto"
+    checkpoint_every: int = 0
+    data: DataConfig = field(default_factory=DataConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    clp: ClpConfig = field(default_factory=ClpConfig)
+    controls: ControlsConfig = field(default_factory=ControlsConfig)

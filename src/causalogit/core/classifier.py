@@ -1,0 +1,122 @@
+"""A user's classifier seen as *features, then one linear layer*, without rewriting it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+Parameters = Mapping[str, Tensor]
+
+
+def find_head(model: nn.Module, num_classes: int) -> tuple[str, nn.Linear]:
+    """The last linear layer of `model` and its name.
+
+    timm's `get_classifier()` is asked first; otherwise the last `nn.Linear` with `num_classes`
+    outputs, in the order of registration, is taken.
+
+    Raises:
+        ValueError: the model has no linear layer with `num_classes` outputs.
+    """
+    names = {module: name for name, module in model.named_modules()}
+    get_classifier = getattr(model, "get_classifier", None)
+    candidates = [get_classifier()] if callable(get_classifier) else []
+    candidates += reversed([m for m in names if isinstance(m, nn.Linear)])
+    for module in candidates:
+        if isinstance(module, nn.Linear) and module.out_features == num_classes:
+            return names[module], module
+    widths = sorted({m.out_features for m in names if isinstance(m, nn.Linear)})
+    raise ValueError(
+        f"{type(model).__name__} has no nn.Linear with {num_classes} outputs (found {widths}): "
+        "the classifier must end in nn.Linear(features, num_classes)"
+    )
+
+
+class Classifier:
+    """Gives logits and penultimate features of any `nn.Module` that ends in an `nn.Linear`.
+
+    The module itself is never changed: features are caught by a hook that lives for one call, and
+    `probe` evaluates it at other weights without touching its buffers or the random state.
+
+    Args:
+        model: maps images `(B, ...)` to logits `(B, C)`.
+        num_classes: C.
+
+    Raises:
+        ValueError: the model does not end in an `nn.Linear` with C outputs.
+    """
+
+    def __init__(self, model: nn.Module, num_classes: int) -> None:
+        self.model = model
+        self.num_classes = num_classes
+        self.head_name, self.head = find_head(model, num_classes)
+        self._fork_devices = sorted(
+            {p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"}
+        )
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits `(B, C)` with their graph and features `(B, d)`, in one ordinary forward pass."""
+        caught: list[Tensor] = []
+        hook = self.head.register_forward_pre_hook(lambda _, args: caught.append(args[0]))
+        try:
+            logits = self.model(images)
+        finally:
+            hook.remove()
+        if len(caught) != 1 or caught[0].dim() != 2:
+            raise ValueError(
+                f"{type(self.model).__name__}: the layer '{self.head_name}' was called "
+                f"{len(caught)} times in one forward pass, with features of shape "
+                f"{[tuple(c.shape) for c in caught]}; it must be called once, with (B, d) features"
+            )
+        return logits, caught[0]
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """The trainable parameters by name."""
+        return {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+
+    def head_parameters(self) -> dict[str, nn.Parameter]:
+        """The trainable parameters of the last layer, by their names in the whole model."""
+        prefix = f"{self.head_name}." if self.head_name else ""
+        own = {id(p) for p in self.head.parameters()}
+        return {n: p for n, p in self.parameters().items() if id(p) in own and n.startswith(prefix)}
+
+    def probe(self, parameters: Parameters, images: Tensor) -> Tensor:
+        """Logits `(B, C)` at other `parameters`; running statistics stay as they are.
+
+        The buffers are cloned here, inside: forward-mode differentiation refuses a batch norm that
+        writes tangents into buffers made outside of `torch.func.jvp`.
+        """
+        buffers = {n: b.clone() for n, b in self.model.named_buffers()}
+        logits: Tensor = functional_call(self.model, (dict(parameters), buffers), (images,))
+        return logits
+
+    def random_state(self) -> Callable[[], None]:
+        """Remember the global random state; calling the result brings it back."""
+        cpu = torch.get_rng_state()
+        cuda = [torch.cuda.get_rng_state(d) for d in self._fork_devices]
+
+        def restore() -> None:
+            torch.set_rng_state(cpu)
+            for device, state in zip(self._fork_devices, cuda, strict=True):
+                torch.cuda.set_rng_state(state, device)
+
+        return restore
+
+    @contextmanager
+    def random_state_kept(self, start: Callable[[], None] | None = None) -> Iterator[None]:
+        """Whatever is drawn inside leaves the global random state as it was.
+
+        Args:
+            start: a state remembered by `random_state` to begin with, so that a second pass over
+                a batch drops the same units as the first.
+        """
+        back = self.random_state()
+        try:
+            if start is not None:
+                start()
+            yield
+        finally:
+            back()

@@ -1,0 +1,292 @@
+"""Causal Logit Perturbation: one training step, to be read beside Eqs. 8-10 of arXiv 2505.15246."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Adam, Optimizer
+
+from causalogit.core.characteristics import THE_TEN, CharacteristicTable, ClassStatistics
+from causalogit.core.classifier import Classifier, Parameters
+from causalogit.core.expert import MaskedTransform, SpuriousExpert
+from causalogit.core.guard import Guard
+from causalogit.core.hypergradient import (
+    Solver,
+    VirtualStep,
+    cross_entropy_cotangent,
+    delta_gradient,
+)
+from causalogit.core.lookahead import check_optimizer
+from causalogit.core.losses import saliency_penalty
+from causalogit.core.meta import MetaBatch, MetaObjective
+from causalogit.core.perturbation import PerturbationNetwork
+
+Metrics = dict[str, float]
+
+
+class CausalLogitPerturbation:
+    """Trains a classifier on logits perturbed by a meta-learned perturbation network.
+
+        clp = CausalLogitPerturbation(model, optimizer, meta=meta_loader, num_classes=10)
+        for images, labels in loader:
+            metrics = clp.step(images, labels)
+        clp.end_epoch()
+
+    The classifier is used at test time as it is. After a step its weights, running statistics,
+    `.grad` and the global random state are what a plain step with the same delta would leave.
+
+    Args:
+        model: any `nn.Module` that ends in `nn.Linear(d, num_classes)`.
+        optimizer: SGD, Adam or AdamW of the model; its schedule stays yours.
+        meta: batches `(images, labels)` or `(images, labels, masks)` of the meta set; begun anew
+            when it ends.
+        num_classes: C.
+        factual: replaces backgrounds of meta images, `(images, masks, labels) -> images`.
+        counterfactual: removes objects of meta images. With neither of the two this is Meta-LP.
+        network: the perturbation network; by default ten characteristics to a `vector` delta.
+        network_optimizer: by default Adam at 1e-3.
+        characteristics: names of the network's inputs, see `core.characteristics`.
+        class_counts: training images of each class, `(C,)`; estimated from the stream without it.
+        solver: how the hypergradient is computed, see `core.hypergradient`.
+        expert: the spurious expert of the form `expert`.
+        objective: the meta loss, instead of `factual` and `counterfactual`, to set its weights.
+        saliency_weight: lambda of the saliency regulariser; 0 is off. It needs masks in `step` and
+            a double backward.
+        saliency_fraction: the part of each batch that it looks at.
+        guard: what to do with exploding or non-finite values.
+
+    Raises:
+        ValueError: the model has no such last layer, or the optimizer cannot be mirrored.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        meta: Iterable[Sequence[Tensor]],
+        num_classes: int,
+        *,
+        factual: MaskedTransform | None = None,
+        counterfactual: MaskedTransform | None = None,
+        network: PerturbationNetwork | None = None,
+        network_optimizer: Optimizer | None = None,
+        characteristics: Sequence[str] = THE_TEN,
+        class_counts: Tensor | None = None,
+        solver: Solver = "exact",
+        expert: SpuriousExpert | None = None,
+        objective: MetaObjective | None = None,
+        saliency_weight: float = 0.0,
+        saliency_fraction: float = 1.0,
+        guard: Guard | None = None,
+    ) -> None:
+        check_optimizer(optimizer)
+        self.classifier = Classifier(model, num_classes)
+        self.optimizer = optimizer
+        device = self.classifier.head.weight.device
+        self.statistics = ClassStatistics(num_classes, class_counts).to(device)
+        self.table = CharacteristicTable(characteristics, self.statistics)
+        self.network = network or PerturbationNetwork(len(characteristics), num_classes)
+        self.network.to(device)
+        self.network_optimizer = network_optimizer or Adam(self.network.parameters(), lr=1e-3)
+        self.objective = objective or MetaObjective(factual, counterfactual)
+        self.solver: Solver = solver
+        self.expert = expert
+        self.saliency_weight = saliency_weight
+        self.saliency_fraction = saliency_fraction
+        self.guard = guard or Guard()
+        self._meta = _endless(meta)
+
+    def step(self, images: Tensor, labels: Tensor, masks: Tensor | None = None) -> Metrics:
+        """One update of the perturbation network and of the classifier.
+
+        Args:
+            images: `(B, K, H, W)`.
+            labels: `(B,)`.
+            masks: `(B, 1, H, W)` in [0, 1], 1 on the object; for the expert and the regulariser.
+
+        Returns:
+            Losses (`loss/...`), mean delta (`delta/label`, `delta/others`), `hypergradient/norm`,
+            and `delta/alpha` for the form `expert`.
+
+        Raises:
+            Divergence: see `Guard`.
+            ValueError: masks or a term's input are missing.
+        """
+        restore = self.classifier.random_state()
+        logits, features = self.classifier(images)  # one forward, for Eq. 8 and Eq. 10
+        plain_loss = F.cross_entropy(logits.detach(), labels)
+        if not self.guard.factor("loss", plain_loss.item()):
+            return {"loss/classifier": plain_loss.item()}
+        spurious = self._spurious(images, masks, labels)
+        weights = self.classifier.head.weight
+        inputs = self.network.normalised(self.table(logits, features, weights, labels))
+        extra = self._saliency_gradients(images, masks, labels)
+        delta = self.network(inputs, labels, spurious)
+
+        # Eq. 8: W_hat = W - eta1 * grad_W mean CE(u + delta(Omega), y)
+        virtual = VirtualStep(
+            self.classifier, self.optimizer, images, labels, logits, features,
+            delta.detach(), extra, restore,
+        )  # fmt: skip
+
+        # Eq. 9: Omega <- Omega - eta2 * grad_Omega L_meta(W_hat(Omega))
+        metrics = self._update_network(delta, virtual)
+
+        # Eq. 10: W <- W - eta1 * grad_W mean CE(u + delta(Omega_new), y)
+        with torch.no_grad():
+            delta = self._checked(self.network(inputs, labels, spurious))
+        self._update_classifier(virtual, delta)
+
+        return metrics | self._describe(plain_loss, logits.detach(), delta, spurious, labels)
+
+    def end_epoch(self) -> None:
+        """Class averages of this epoch become those of "the previous epoch"."""
+        self.statistics.end_epoch()
+
+    @torch.no_grad()
+    def perturbation(
+        self, images: Tensor, labels: Tensor, masks: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Characteristics `(B, K)` and delta `(B, C)` of these samples; nothing is updated."""
+        modes = [(m, m.training) for m in (self.classifier.model, self.network)]
+        try:
+            for module, _ in modes:
+                module.eval()
+            logits, features = self.classifier(images)
+            spurious = self._spurious(images, masks, labels, learn=False)
+            weights = self.classifier.head.weight
+            values = self.table(logits, features, weights, labels, update=False)
+            return values, self.network(self.network.normalised(values), labels, spurious)
+        finally:
+            for module, mode in modes:
+                module.train(mode)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that lives as long as the run, the classifier and its optimizer aside."""
+        state = {
+            "network": self.network.state_dict(),
+            "network_optimizer": self.network_optimizer.state_dict(),
+            "statistics": self.statistics.state_dict(),
+            "skipped": self.guard.skipped,
+        }
+        if self.expert is not None:
+            state["expert"] = self.expert.state_dict()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self.network.load_state_dict(state["network"])
+        self.network_optimizer.load_state_dict(state["network_optimizer"])
+        self.statistics.load_state_dict(state["statistics"])
+        self.guard.skipped = state["skipped"]
+        if self.expert is not None:
+            self.expert.load_state_dict(state["expert"])
+
+    def _spurious(
+        self, images: Tensor, masks: Tensor | None, labels: Tensor, learn: bool = True
+    ) -> Tensor | None:
+        if not self.network.form.needs_expert:
+            return None
+        if self.expert is None or masks is None:
+            missing = "an `expert`" if self.expert is None else "masks in `step`"
+            raise ValueError(f"the output form 'expert' needs {missing}: give them, or use 'target'")
+        ask = self.expert.step if learn else self.expert.log_probabilities
+        return ask(images, masks, labels)
+
+    def _update_network(self, delta: Tensor, virtual: VirtualStep) -> Metrics:
+        """Eq. 9. The meta pass and every probe leave running and random state alone."""
+        batch = MetaBatch(*next(self._meta))
+        terms = self.objective.images(batch)
+        parts: dict[str, Tensor] = {}
+
+        def meta_loss(parameters: Parameters) -> Tensor:
+            with self.classifier.random_state_kept():
+                parts.update(
+                    self.objective.losses(
+                        lambda images: self.classifier.probe(parameters, images),
+                        terms,
+                        batch.labels,
+                    )
+                )
+            return torch.stack(list(parts.values())).sum()
+
+        by_delta, loss = delta_gradient(virtual, meta_loss, self.solver)
+        weights = [p for p in self.network.parameters() if p.requires_grad]
+        gradients = torch.autograd.grad(delta, weights, by_delta)
+        norm = torch.stack([g.norm() for g in gradients]).norm().item()
+        factor = self.guard.factor("hypergradient", norm)
+        if factor:
+            for weight, gradient in zip(weights, gradients, strict=True):
+                weight.grad = gradient * factor
+            self.network_optimizer.step()
+        return {
+            "loss/meta": loss.item(),
+            **{f"loss/meta_{name}": part.item() for name, part in parts.items()},
+            "hypergradient/norm": norm,
+        }
+
+    def _update_classifier(self, virtual: VirtualStep, delta: Tensor) -> None:
+        """Eq. 10, by the second vector-Jacobian product through the one forward graph."""
+        self.optimizer.zero_grad()
+        virtual.logits.backward(cross_entropy_cotangent(virtual.logits, delta, virtual.labels))
+        parameters = self.classifier.parameters()
+        for name, gradient in virtual.extra.items():
+            own = parameters[name].grad
+            parameters[name].grad = gradient if own is None else own + gradient
+        self.optimizer.step()
+
+    def _saliency_gradients(
+        self, images: Tensor, masks: Tensor | None, labels: Tensor
+    ) -> dict[str, Tensor]:
+        if not self.saliency_weight:
+            return {}
+        if masks is None:
+            raise ValueError("the saliency regulariser needs masks: give them to `step`")
+        count = max(1, round(self.saliency_fraction * len(images)))
+        some = images[:count].detach().requires_grad_()
+        parameters = self.classifier.parameters()
+        with self.classifier.random_state_kept():
+            logits = self.classifier.probe(parameters, some)
+        penalty = saliency_penalty(logits.log_softmax(1), some, masks[:count], labels[:count])
+        gradients = torch.autograd.grad(
+            self.saliency_weight * penalty, list(parameters.values()), allow_unused=True
+        )
+        return {n: g for n, g in zip(parameters, gradients, strict=True) if g is not None}
+
+    def _checked(self, delta: Tensor) -> Tensor:
+        factor = self.guard.factor("delta", delta.abs().amax().item())
+        return delta * factor if factor else torch.zeros_like(delta)
+
+    def _describe(
+        self,
+        plain_loss: Tensor,
+        logits: Tensor,
+        delta: Tensor,
+        spurious: Tensor | None,
+        labels: Tensor,
+    ) -> Metrics:
+        own = F.one_hot(labels, delta.shape[1]).bool()
+        metrics = {
+            "loss/train": F.cross_entropy(logits + delta, labels).item(),
+            "loss/classifier": plain_loss.item(),
+            "delta/label": delta[own].mean().item(),
+            "delta/others": delta[~own].mean().item(),
+        }
+        if spurious is not None:
+            scale = spurious.norm(dim=1).clamp_min(torch.finfo(spurious.dtype).tiny)
+            metrics["delta/alpha"] = (delta.norm(dim=1) / scale).mean().item()
+        return metrics
+
+
+def _endless(batches: Iterable[Sequence[Tensor]]) -> Iterator[Sequence[Tensor]]:
+    while True:
+        empty = True
+        for batch in batches:
+            empty = False
+            yield batch
+        if empty:
+            raise ValueError("the meta loader gave no batch: give it at least one meta image")

@@ -1,0 +1,60 @@
+"""The spurious expert: a small separate network that only ever sees images without their object.
+
+What it says of CF(x) is the spurious logit u_z that the paper wants to neutralise. Read off the
+classifier itself, that signal fades as the classifier forgets the background; a separate network
+trained on counterfactual images alone keeps it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
+
+MaskedTransform = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""`(images, masks, labels) -> images`."""
+
+
+class SpuriousExpert:
+    """Predicts the label from counterfactual images, and learns it online from the same batches.
+
+    Args:
+        network: maps images to logits `(B, C)`.
+        optimizer: of the network's parameters.
+        counterfactual: removes the object; fill a box or a dilated mask, because an exact outline
+            leaves the object's silhouette, from which the label can be read.
+    """
+
+    def __init__(
+        self, network: nn.Module, optimizer: Optimizer, counterfactual: MaskedTransform
+    ) -> None:
+        self.network = network
+        self.optimizer = optimizer
+        self.counterfactual = counterfactual
+
+    def log_probabilities(self, images: Tensor, masks: Tensor, labels: Tensor) -> Tensor:
+        """log b(. | CF(x)), `(B, C)`, without learning."""
+        with torch.no_grad():
+            logits: Tensor = self.network(self.counterfactual(images, masks, labels))
+        return logits.float().log_softmax(1)
+
+    def step(self, images: Tensor, masks: Tensor, labels: Tensor) -> Tensor:
+        """log b(. | CF(x)), `(B, C)`, detached, from before this batch was learned; then learn it."""
+        logits = self.network(self.counterfactual(images, masks, labels))
+        self.optimizer.zero_grad()
+        F.cross_entropy(logits, labels).backward()
+        self.optimizer.step()
+        return logits.detach().float().log_softmax(1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Network and optimizer."""
+        return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])

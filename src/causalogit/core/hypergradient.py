@@ -1,0 +1,194 @@
+"""The hypergradient of Eq. 9: how the meta loss after a virtual step changes with delta.
+
+All four solvers return the derivative of the meta loss by the perturbation, `(B, C)`; the rest of
+the chain, from delta to the perturbation network, is an ordinary backward pass through a small MLP.
+
+| solver | cost beyond Eqs. 8 and 10 | result |
+|---|---|---|
+| `exact` | meta forward and backward, one forward-mode pass | exact |
+| `finite_difference` | meta forward and backward, one forward | one-sided difference of the logits |
+| `last_layer` | meta forward | only the last layer looks ahead |
+| `unroll` | meta forward and backward, a second-order backward | exact; the oracle for tests |
+
+Derivation (arXiv 2505.15246, Eqs. 8 and 9): delta enters only after the logits, so with J the
+Jacobian of the batch's logits, s the optimizer's sensitivity and v the gradient of the meta loss
+at W_hat, dL/d delta_i = q_i * (a_i - <q_i, a_i>) / n, where a = J (s * v) and
+q = softmax(u + delta). Nothing second-order is ever built.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import jvp
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.optim import Optimizer
+
+from causalogit.core.classifier import Classifier, Parameters
+from causalogit.core.lookahead import LookAhead, look_ahead
+
+Solver = Literal["exact", "finite_difference", "last_layer", "unroll"]
+MetaLoss = Callable[[Parameters], Tensor]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class VirtualStep:
+    """The training batch as Eq. 8 sees it.
+
+    Attributes:
+        classifier: the classifier at W.
+        optimizer: its optimizer, whose update is mirrored.
+        images: `(B, ...)`.
+        labels: `(B,)`.
+        logits: u, `(B, C)`, with the graph of the one forward pass that Eq. 10 uses too.
+        features: h, `(B, d)`.
+        delta: `(B, C)`, detached.
+        extra: gradients that do not depend on delta and are added to those of the cross-entropy.
+        restore: brings back the random state from before that forward pass.
+    """
+
+    classifier: Classifier
+    optimizer: Optimizer
+    images: Tensor
+    labels: Tensor
+    logits: Tensor
+    features: Tensor
+    delta: Tensor
+    extra: Mapping[str, Tensor]
+    restore: Callable[[], None]
+
+    def gradient(self, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+        """Gradient of the perturbed cross-entropy by `parameters`; the graph is kept."""
+        cotangent = cross_entropy_cotangent(self.logits, self.delta, self.labels)
+        gradients = torch.autograd.grad(
+            self.logits,
+            list(parameters.values()),
+            cotangent,
+            retain_graph=True,
+            allow_unused=True,
+            materialize_grads=True,
+        )
+        return self._with_extra(dict(zip(parameters, gradients, strict=True)))
+
+    def _with_extra(self, gradients: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {n: g + self.extra[n] if n in self.extra else g for n, g in gradients.items()}
+
+    def look_ahead(self, parameters: Mapping[str, nn.Parameter]) -> LookAhead:
+        """W_hat of Eq. 8."""
+        return look_ahead(self.optimizer, parameters, self.gradient(parameters))
+
+
+def cross_entropy_cotangent(logits: Tensor, delta: Tensor, labels: Tensor) -> Tensor:
+    """Derivative of mean CE(u + delta, y) by u: (softmax(u + delta) - onehot(y)) / B, `(B, C)`."""
+    probabilities = (logits.detach().to(delta.dtype) + delta).softmax(1)
+    onehot = F.one_hot(labels, probabilities.shape[1])
+    return ((probabilities - onehot) / len(labels)).to(logits.dtype)
+
+
+def delta_gradient(step: VirtualStep, meta_loss: MetaLoss, solver: Solver) -> tuple[Tensor, Tensor]:
+    """The derivative of the meta loss at W_hat by delta.
+
+    Args:
+        step: the training batch and the virtual step on it.
+        meta_loss: gives the scalar meta loss at other parameters (those missing stay at W).
+        solver: see the table above.
+
+    Returns:
+        The derivative `(B, C)` and the meta loss, both detached.
+    """
+    if solver == "unroll":
+        return _unroll(step, meta_loss)
+    parameters = step.classifier.parameters()
+    if solver == "last_layer":
+        # the frozen rest is passed detached, so that no graph is built through the backbone
+        frozen = {n: p.detach() for n, p in parameters.items()}
+        parameters = step.classifier.head_parameters()
+    else:
+        frozen = {}
+    ahead = step.look_ahead(parameters)
+    leaves = {n: p.detach().requires_grad_() for n, p in ahead.parameters.items()}
+    loss = meta_loss({**frozen, **leaves})
+    gradients = torch.autograd.grad(
+        loss, list(leaves.values()), allow_unused=True, materialize_grads=True
+    )
+    tangents = {
+        n: ahead.sensitivity[n] * g for n, g in zip(leaves, gradients, strict=True)
+    }
+    with torch.no_grad(), step.classifier.random_state_kept(start=step.restore):
+        change = _SOLVERS[solver](step, tangents).to(step.delta.dtype)
+    q = (step.logits.detach().to(step.delta.dtype) + step.delta).softmax(1)
+    gradient = q * (change - (q * change).sum(1, keepdim=True)) / len(step.labels)
+    return gradient, loss.detach()
+
+
+def _exact(step: VirtualStep, tangents: dict[str, Tensor]) -> Tensor:
+    """J t by forward-mode differentiation.
+
+    Fused attention has no forward mode: its plain ("math") kernel is used here. An operation that
+    has none at all falls back to the finite difference, with one warning.
+    """
+    primals = {n: p.detach() for n, p in step.classifier.parameters().items() if n in tangents}
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            _, change = jvp(
+                lambda parameters: step.classifier.probe(parameters, step.images),
+                (primals,),
+                (tangents,),
+            )
+    except NotImplementedError as error:
+        _log.warning("no forward-mode derivative (%s): using finite differences", error)
+        return _finite_difference(step, tangents)
+    result: Tensor = change
+    return result
+
+
+def _finite_difference(step: VirtualStep, tangents: dict[str, Tensor]) -> Tensor:
+    """J t by (u(W + h t) - u(W)) / h, h such that the step is small against the weights."""
+    parameters = {n: p.detach() for n, p in step.classifier.parameters().items() if n in tangents}
+    length = _norm(tangents)
+    if not length > 0:
+        return torch.zeros_like(step.logits)
+    relative = torch.finfo(step.logits.dtype).eps ** 0.5
+    h = relative * _norm(parameters) / length
+    moved = {n: p + h * tangents[n] for n, p in parameters.items()}
+    return (step.classifier.probe(moved, step.images) - step.logits.detach()) / h
+
+
+def _last_layer(step: VirtualStep, tangents: dict[str, Tensor]) -> Tensor:
+    """J t when only the last layer moves: a linear map of the features that are at hand."""
+    change = torch.zeros_like(step.logits)
+    for tangent in tangents.values():
+        change = change + (step.features @ tangent.T if tangent.dim() == 2 else tangent)
+    return change
+
+
+_SOLVERS = {"exact": _exact, "finite_difference": _finite_difference, "last_layer": _last_layer}
+
+
+def _unroll(step: VirtualStep, meta_loss: MetaLoss) -> tuple[Tensor, Tensor]:
+    """The textbook way: keep the graph of the gradient, step, and differentiate through it all."""
+    parameters = step.classifier.parameters()
+    delta = step.delta.clone().requires_grad_()
+    with step.classifier.random_state_kept(start=step.restore):
+        logits = step.classifier.probe(parameters, step.images)
+    loss = F.cross_entropy(logits + delta, step.labels)
+    gradients = torch.autograd.grad(
+        loss, list(parameters.values()), create_graph=True, allow_unused=True, materialize_grads=True
+    )
+    named = step._with_extra(dict(zip(parameters, gradients, strict=True)))
+    ahead = look_ahead(step.optimizer, parameters, named)
+    meta = meta_loss(ahead.parameters)
+    (gradient,) = torch.autograd.grad(meta, delta)
+    return gradient.detach(), meta.detach()
+
+
+def _norm(tensors: Mapping[str, Tensor]) -> Tensor:
+    return torch.stack([t.norm() for t in tensors.values()]).norm()

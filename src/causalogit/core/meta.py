@@ -1,0 +1,77 @@
+"""The meta loss of Sec. 5: clean images, factual images, counterfactual images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from causalogit.core.expert import MaskedTransform
+from causalogit.core.losses import counterfactual_loss
+
+
+class MetaBatch(NamedTuple):
+    """Images `(M, K, H, W)`, labels `(M,)`, and masks `(M, 1, H, W)` unless no term needs them."""
+
+    images: Tensor
+    labels: Tensor
+    masks: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class MetaObjective:
+    """CE on clean images + CE on factual ones + l_CF on counterfactual ones, each with a weight.
+
+    Without `factual` and `counterfactual` this is Meta-LP, the ablation of the paper.
+
+    Args:
+        factual: replaces the background, `(images, masks, labels) -> images`; None: no such term.
+        counterfactual: removes the object, likewise.
+        clean_weight, factual_weight, counterfactual_weight: weights of the three terms.
+    """
+
+    factual: MaskedTransform | None = None
+    counterfactual: MaskedTransform | None = None
+    clean_weight: float = 1.0
+    factual_weight: float = 1.0
+    counterfactual_weight: float = 1.0
+
+    def images(self, batch: MetaBatch) -> dict[str, Tensor]:
+        """The images of every term, by the term's name.
+
+        Raises:
+            ValueError: a term needs masks and the batch has none.
+        """
+        terms = {"clean": batch.images}
+        for name, transform in (
+            ("factual", self.factual),
+            ("counterfactual", self.counterfactual),
+        ):
+            if transform is None:
+                continue
+            if batch.masks is None:
+                raise ValueError(
+                    f"the {name} term of the meta loss needs masks: let the meta loader give "
+                    "(images, labels, masks), or leave the term out (Meta-LP)"
+                )
+            terms[name] = transform(batch.images, batch.masks, batch.labels)
+        return terms
+
+    def losses(
+        self, logits_of: Callable[[Tensor], Tensor], terms: dict[str, Tensor], labels: Tensor
+    ) -> dict[str, Tensor]:
+        """Weighted terms by name, from one forward pass over all images together."""
+        logits = logits_of(torch.cat(list(terms.values())))
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        parts = dict(zip(terms, logits.split(len(labels)), strict=True))
+        weighted = {"clean": self.clean_weight * F.cross_entropy(parts["clean"], labels)}
+        if "factual" in parts:
+            weighted["factual"] = self.factual_weight * F.cross_entropy(parts["factual"], labels)
+        if "counterfactual" in parts:
+            loss = counterfactual_loss(parts["counterfactual"], labels)
+            weighted["counterfactual"] = self.counterfactual_weight * loss
+        return weighted

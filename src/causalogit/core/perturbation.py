@@ -1,0 +1,191 @@
+"""The perturbation network: characteristics in, one perturbation of the logits per sample out.
+
+The network is a small MLP on batch-normalised inputs; an *output form* says what its raw outputs
+mean. A new form is one small class with a `width` and a `__call__`, registered in `FORMS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+T = TypeVar("T")
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "silu": nn.SiLU,
+}
+
+
+class OutputForm(Protocol):
+    """Turns raw outputs `(B, width)` into delta `(B, C)`."""
+
+    needs_expert: bool
+
+    def width(self, num_classes: int) -> int:
+        """Raw outputs that the form asks of the network."""
+        ...
+
+    def __call__(self, raw: Tensor, labels: Tensor, spurious: Tensor | None) -> Tensor:
+        """Delta `(B, C)` from raw outputs, labels `(B,)` and the expert's log-probabilities."""
+        ...
+
+
+def _bounded(raw: Tensor, bound: float | None) -> Tensor:
+    return raw if bound is None else bound * torch.tanh(raw)
+
+
+class Vector:
+    """C free outputs, one a class, as Fig. 3 of the paper draws it."""
+
+    needs_expert = False
+
+    def __init__(self, num_classes: int, bound: float | None) -> None:
+        self.bound = bound
+
+    def width(self, num_classes: int) -> int:
+        """C."""
+        return num_classes
+
+    def __call__(self, raw: Tensor, labels: Tensor, spurious: Tensor | None) -> Tensor:
+        """`bound * tanh(raw)`."""
+        return _bounded(raw, self.bound)
+
+
+class Target:
+    """One output, on the label's logit: treats every class alike and does not grow with C."""
+
+    needs_expert = False
+
+    def __init__(self, num_classes: int, bound: float | None) -> None:
+        self.num_classes, self.bound = num_classes, bound
+
+    def width(self, num_classes: int) -> int:
+        """1."""
+        return 1
+
+    def __call__(self, raw: Tensor, labels: Tensor, spurious: Tensor | None) -> Tensor:
+        """`bound * tanh(raw)` at the label, 0 elsewhere."""
+        return F.one_hot(labels, self.num_classes) * _bounded(raw, self.bound)
+
+
+class Expert:
+    """The direction from a spurious expert, the strength alpha > 0 from the network.
+
+    delta_i = alpha_i * log b(. | CF(x_i)); alpha lies in (0, bound) and begins at bound / 2, or,
+    without a bound, begins at 1. Kin: product of experts and learned mixin (Clark et al. 2019,
+    arXiv 1909.03683).
+    """
+
+    needs_expert = True
+
+    def __init__(self, num_classes: int, bound: float | None) -> None:
+        self.bound = bound
+
+    def width(self, num_classes: int) -> int:
+        """1."""
+        return 1
+
+    def alpha(self, raw: Tensor) -> Tensor:
+        """The strength, `(B, 1)`."""
+        if self.bound is None:
+            return F.softplus(raw + 0.5413)  # softplus(0.5413) = 1
+        return self.bound * torch.sigmoid(raw)
+
+    def __call__(self, raw: Tensor, labels: Tensor, spurious: Tensor | None) -> Tensor:
+        """`alpha(raw) * spurious`."""
+        if spurious is None:
+            raise ValueError(
+                "the output form 'expert' needs the log-probabilities of a spurious expert: "
+                "give `expert=` to CausalLogitPerturbation and masks to every step"
+            )
+        return self.alpha(raw) * spurious
+
+
+FORMS: dict[str, Callable[[int, float | None], OutputForm]] = {
+    "vector": Vector,
+    "target": Target,
+    "expert": Expert,
+}
+
+
+def _choose(table: dict[str, T], name: str, what: str) -> T:
+    if name not in table:
+        raise ValueError(f"{what} '{name}' is not known: choose among {sorted(table)}")
+    return table[name]
+
+
+class PerturbationNetwork(nn.Module):
+    """An MLP from K characteristics to delta (arXiv 2505.15246, Sec. 4).
+
+    The inputs are normalised over the batch; a batch of one uses the running statistics. The last
+    layer starts at zero, so that training starts as plain training (`vector`, `target`: delta = 0).
+
+    Args:
+        num_characteristics: K.
+        num_classes: C.
+        form: `vector`, `target`, `expert`, or another key of `FORMS`.
+        hidden: units of every hidden layer.
+        depth: linear layers, at least 1; 2 is the paper's.
+        activation: `relu`, `gelu`, `tanh` or `silu`.
+        bound: largest size of an element of delta (for `expert`: of alpha); None for no bound.
+
+    Raises:
+        ValueError: an unknown form or activation, a depth below 1, a bound that is not positive.
+    """
+
+    def __init__(
+        self,
+        num_characteristics: int,
+        num_classes: int,
+        form: str = "vector",
+        *,
+        hidden: int = 100,
+        depth: int = 2,
+        activation: str = "relu",
+        bound: float | None = 1.0,
+    ) -> None:
+        super().__init__()
+        if depth < 1 or hidden < 1 or (bound is not None and not bound > 0):
+            raise ValueError(
+                f"perturbation network: depth ({depth}) and hidden ({hidden}) must be at least 1 "
+                f"and bound ({bound}) positive"
+            )
+        make_activation = _choose(ACTIVATIONS, activation, "activation")
+        self.form = _choose(FORMS, form, "output form")(num_classes, bound)
+        # no affine part: the first linear layer has its own
+        self.normalise = nn.BatchNorm1d(num_characteristics, affine=False)
+        layers: list[nn.Module] = []
+        width = num_characteristics
+        for _ in range(depth - 1):
+            layers += [nn.Linear(width, hidden), make_activation()]
+            width = hidden
+        last = nn.Linear(width, self.form.width(num_classes))
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.mlp = nn.Sequential(*layers, last)
+
+    def normalised(self, characteristics: Tensor) -> Tensor:
+        """Characteristics `(B, K)` normalised over the batch; moves the running statistics once."""
+        values = characteristics.to(self.mlp[-1].weight.dtype)
+        if self.training and len(values) > 1:
+            normal: Tensor = self.normalise(values)
+            return normal
+        mean, variance = self.normalise.running_mean, self.normalise.running_var
+        return F.batch_norm(values, mean, variance, training=False)
+
+    def forward(self, inputs: Tensor, labels: Tensor, spurious: Tensor | None = None) -> Tensor:
+        """Delta `(B, C)`.
+
+        Args:
+            inputs: `(B, K)`, as `normalised` gives them.
+            labels: `(B,)`.
+            spurious: the expert's log-probabilities `(B, C)`, for the form `expert`.
+        """
+        return self.form(self.mlp(inputs), labels, spurious)

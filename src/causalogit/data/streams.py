@@ -1,0 +1,33 @@
+"""In which order samples come: decided by seeds alone, so that a run can go on anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from causalogit.data.batch import Batch, Split
+
+
+def epoch_order(size: int, weights: Tensor | None, seed: int, epoch: int) -> Tensor:
+    """The order of one epoch: a permutation, or draws with replacement by `weights` `(N,)`.
+
+    It depends on the seed and the epoch alone, so a run that goes on sees what it would have seen.
+    """
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    if weights is None:
+        return torch.randperm(size, generator=generator)
+    return torch.multinomial(weights, size, replacement=True, generator=generator)
+
+
+def endless_batches(
+    split: Split, batch_size: int, generator: torch.Generator, device: torch.device
+) -> Iterator[Batch]:
+    """Random batches of a small split without end; within a batch no sample comes twice.
+
+    All state is the generator's, so that a checkpoint of it is a checkpoint of the stream.
+    """
+    while True:
+        order = torch.randperm(len(split), generator=generator)
+        yield split.batch(order[:batch_size]).to(device)

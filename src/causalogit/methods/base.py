@@ -1,0 +1,135 @@
+"""The protocol of a method: what happens with a batch, and what the method is allowed to know."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
+
+from causalogit.config import RunConfig
+from causalogit.data import Batch, Data, Split
+
+Metrics = dict[str, float]
+Budget = Literal["A", "B", "C", "O"]
+
+BUDGETS: dict[str, str] = {
+    "A": "labels and a small clean meta set",
+    "B": "A and masks on the meta set",
+    "C": "B and masks on the training images",
+    "O": "group labels of the training images (an upper bar, not a rival)",
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that a method is built from.
+
+    Attributes:
+        config: the run's config.
+        data: the splits.
+        model: the classifier, on its device.
+        optimizer: of the classifier.
+        generator: for the method's own draws (augmentation, meta batches); checkpointed.
+        device: where the model lives.
+    """
+
+    config: RunConfig
+    data: Data
+    model: nn.Module
+    optimizer: Optimizer
+    generator: torch.Generator
+    device: torch.device
+
+
+class Method(ABC):
+    """Trains `task.model`, a batch at a time.
+
+    Subclasses say their name, their information budget and, in a sentence, what they do.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    budget: ClassVar[Budget]
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+    def training_split(self) -> Split:
+        """The images that the epochs run over."""
+        return self.task.data.train
+
+    def sampling_weights(self) -> Tensor | None:
+        """Weights `(N,)` for drawing training images with replacement; None for plain shuffling."""
+        return None
+
+    @abstractmethod
+    def step(self, batch: Batch) -> Metrics:
+        """Learn from a batch; returns named metrics."""
+
+    def end_epoch(self) -> None:  # noqa: B027
+        """Called after every epoch."""
+
+    def finish(self, model: nn.Module) -> None:  # noqa: B027
+        """Called once on the weights that are to be tested, last or selected."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must hold besides model and optimizer."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027
+        """The inverse of `state_dict`."""
+
+    def descend(self, loss: Tensor) -> Metrics:
+        """One plain optimizer step on `loss`."""
+        optimizer = self.task.optimizer
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return {"loss/train": loss.item()}
+
+
+class PlainMethod(Method):
+    """Cross-entropy on the batch, after `images` has had its say."""
+
+    def images(self, batch: Batch) -> Tensor:
+        """The images to train on, `(B, K, H, W)`."""
+        return batch.images
+
+    def step(self, batch: Batch) -> Metrics:
+        """One step on the mean cross-entropy."""
+        logits = self.task.model(self.images(batch))
+        return self.descend(F.cross_entropy(logits, batch.labels))
+
+
+METHODS: dict[str, type[Method]] = {}
+
+
+def method(cls: type[Method]) -> type[Method]:
+    """Register a method under its name."""
+    METHODS[cls.name] = cls
+    return cls
+
+
+def build_method(task: Task) -> Method:
+    """The method that the config names.
+
+    Raises:
+        ValueError: no method has this name.
+    """
+    return find_method(task.config.method)(task)
+
+
+def find_method(name: str) -> type[Method]:
+    """The class of a method by its name.
+
+    Raises:
+        ValueError: no method has this name.
+    """
+    if name not in METHODS:
+        raise ValueError(f"method '{name}' is not known: choose among {', '.join(METHODS)}")
+    return METHODS[name]

@@ -1,0 +1,68 @@
+"""Empirical risk minimisation, and with the meta images added."""
+
+from __future__ import annotations
+
+import torch
+
+from causalogit.core import MetaBatch, MetaObjective
+from causalogit.data import Batch, Split, endless_batches
+from causalogit.methods.base import Metrics, PlainMethod, Task, method
+from causalogit.methods.masked import counterfactual, factual
+
+
+@method
+class Erm(PlainMethod):
+    """Mean cross-entropy on the training images."""
+
+    name = "erm"
+    title = "ERM"
+    budget = "A"
+
+
+@method
+class ErmMeta(PlainMethod):
+    """ERM on training and meta images together, every image once an epoch."""
+
+    name = "erm_meta"
+    title = "ERM + meta images"
+    budget = "A"
+
+    def training_split(self) -> Split:
+        """Training and meta images."""
+        return self.task.data.train.joined(self.task.data.meta)
+
+
+@method
+class ErmMetaAugmented(PlainMethod):
+    """ERM, plus CLP's own meta loss as a second term of every step.
+
+    The control that sees exactly what CLP's perturbation network sees: the same meta batches, as
+    often, with the same factual and counterfactual images and weights, but learns from them
+    directly.
+    """
+
+    name = "erm_meta_augmented"
+    title = "ERM + augmented meta images"
+    budget = "B"
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        clp = task.config.clp
+        self.objective = MetaObjective(
+            factual(task, clp.factual),
+            counterfactual(task, clp.counterfactual),
+            clp.clean_weight,
+            clp.factual_weight,
+            clp.counterfactual_weight,
+        )
+        self.meta = endless_batches(
+            task.data.meta, clp.meta_batch_size, task.generator, task.device
+        )
+
+    def step(self, batch: Batch) -> Metrics:
+        """One step on cross-entropy plus meta loss."""
+        meta = next(self.meta)
+        terms = self.objective.images(MetaBatch(meta.images, meta.labels, meta.masks))
+        train_loss = torch.nn.functional.cross_entropy(self.task.model(batch.images), batch.labels)
+        parts = self.objective.losses(self.task.model, terms, meta.labels)
+        return self.descend(train_loss + torch.stack(list(parts.values())).sum())

@@ -1,0 +1,44 @@
+"""Product of experts: a fixed amount of the spurious expert's opinion, in training only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch.nn import functional as F
+
+from causalogit.data import Batch
+from causalogit.methods.base import Method, Metrics, Task, method
+from causalogit.methods.spurious import spurious_expert
+
+
+@method
+class ProductOfExperts(Method):
+    """Cross-entropy of u + alpha * log b(. | CF(x)) with a fixed alpha (Clark et al. 2019).
+
+    The expert is CLP's own, see `core.expert`; what is missing is the learned strength.
+    """
+
+    name = "product_of_experts"
+    title = "Product of experts, fixed"
+    budget = "C"
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self.expert = spurious_expert(task)
+
+    def step(self, batch: Batch) -> Metrics:
+        """One step on the product."""
+        if batch.masks is None:
+            raise ValueError("the product of experts needs masks on the training images")
+        spurious = self.expert.step(batch.images, batch.masks, batch.labels)
+        logits = self.task.model(batch.images)
+        alpha = self.task.config.controls.product_alpha
+        return self.descend(F.cross_entropy(logits + alpha * spurious, batch.labels))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The expert and its optimizer."""
+        return self.expert.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self.expert.load_state_dict(state)

@@ -1,0 +1,40 @@
+"""LeNet-5 with ReLU and max pooling, for 28 x 28 images."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class LeNet(nn.Module):
+    """Two convolutions, three linear layers (LeCun et al. 1998, as in SpuCo).
+
+    Args:
+        num_classes: C.
+        channels: image channels.
+
+    `forward` maps `(B, channels, 28, 28)` to `(B, C)`.
+    """
+
+    def __init__(self, num_classes: int, channels: int = 3) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(channels, 6, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(6, 16, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        )
+        self.classifier = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(256, 120),
+            nn.ReLU(),
+            nn.Linear(120, 84),
+            nn.ReLU(),
+            nn.Linear(84, num_classes),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits `(B, C)`."""
+        logits: Tensor = self.classifier(self.features(images))
+        return logits
