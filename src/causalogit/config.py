@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, cast
+
+from jsonargparse import ArgumentError, ArgumentParser
 
 FillName = Literal["none", "grey", "random", "shuffle", "tile", "mixed_rand", "fgsm"]
 
@@ -89,22 +93,24 @@ class NetworkConfig:
     """The perturbation network and its optimizer (Adam).
 
     Args:
-        form: what its outputs mean: a free vector, the label's logit, or an expert's strength.
-        bound: largest size of an element of delta (for "expert": of alpha); null for none.
+        form: what its outputs mean: a free vector, the label's logit, or an expert's strength;
+            null for the method's own choice.
+        bound: largest size of an element of delta (for "expert": of alpha); .inf for none, null
+            for the method's own choice.
+        learning_rate: of its Adam; null for the method's own choice.
+        weight_decay: of its Adam.
         hidden: units of a hidden layer.
         depth: linear layers.
         activation: between the layers.
-        learning_rate: of its Adam.
-        weight_decay: of its Adam.
     """
 
-    form: Literal["vector", "target", "expert"] = "vector"
-    bound: float | None = 1.0
+    form: Literal["vector", "target", "expert"] | None = None
+    bound: float | None = None
+    learning_rate: float | None = None
+    weight_decay: float = 0.0
     hidden: int = 100
     depth: int = 2
     activation: Literal["relu", "gelu", "tanh", "silu"] = "relu"
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -197,10 +203,30 @@ class RunConfig:
     model: str = "lenet"
     seed: int = 0
     select_by: Literal["accuracy/mean", "accuracy/worst_group"] = "accuracy/mean"
-    precision: Literal["32-true", "bf16-mixed", "64-true"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     accelerator: str = "auto"
     checkpoint_every: int = 0
     data: DataConfig = field(default_factory=DataConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     clp: ClpConfig = field(default_factory=ClpConfig)
     controls: ControlsConfig = field(default_factory=ControlsConfig)
+
+
+def config_to_dict(config: RunConfig) -> dict[str, Any]:
+    """The config as nested plain values, as a YAML or JSON file holds it."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    return plain
+
+
+def config_from_dict(content: Mapping[str, Any]) -> RunConfig:
+    """The inverse of `config_to_dict`.
+
+    Raises:
+        ValueError: a key is not known, or a value does not fit; the message names it.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(RunConfig, "config")
+    try:
+        return cast(RunConfig, parser.instantiate(parser.parse_object({"config": content})).config)
+    except ArgumentError as error:
+        raise ValueError(f"config: {error}") from error

@@ -99,7 +99,8 @@ def margin(batch: Snapshot) -> Tensor:
 @characteristic("gradient_norm")
 def gradient_norm(batch: Snapshot) -> Tensor:
     """3: 2-norm of p - onehot(y), the gradient of the loss at the logits."""
-    return (batch.probabilities - batch.own.to(batch.probabilities)).norm(dim=1)
+    gradient: Tensor = batch.probabilities - batch.own.to(batch.probabilities)
+    return torch.linalg.vector_norm(gradient, dim=1)
 
 
 @characteristic("cosine")
@@ -111,7 +112,9 @@ def cosine(batch: Snapshot) -> Tensor:
 @characteristic("entropy")
 def entropy(batch: Snapshot) -> Tensor:
     """5: -sum p log p, in nats."""
-    return -(batch.probabilities * batch.log_probabilities.clamp_min(-1e30)).sum(1)
+    # 0 * log 0 = 0: a log-probability of minus infinity must not meet a probability of 0
+    terms: Tensor = batch.probabilities * batch.log_probabilities.clamp_min(-1e30)
+    return -terms.sum(1)
 
 
 @characteristic("class_proportion")
@@ -129,7 +132,7 @@ def class_loss(batch: Snapshot) -> Tensor:
 @characteristic("weight_norm")
 def weight_norm(batch: Snapshot) -> Tensor:
     """8: 2-norm of the label's weight vector."""
-    return batch.weights.norm(dim=1)[batch.labels]
+    return torch.linalg.vector_norm(batch.weights, dim=1)[batch.labels]
 
 
 @characteristic("relative_loss")
@@ -145,6 +148,20 @@ def relative_margin(batch: Snapshot) -> Tensor:
 
 
 THE_TEN = tuple(CHARACTERISTICS)
+
+
+@characteristic("confidence")
+def confidence(batch: Snapshot) -> Tensor:
+    """Largest probability, whichever class has it; not among the ten, for replacing one."""
+    return batch.probabilities.amax(1)
+
+
+@characteristic("feature_norm")
+def feature_norm(batch: Snapshot) -> Tensor:
+    """2-norm of the features; not among the ten, for replacing one."""
+    return torch.linalg.vector_norm(batch.features, dim=1)
+
+
 GROUPS = {
     "sample": ("loss", "margin", "gradient_norm", "cosine", "entropy"),
     "class": ("class_proportion", "class_loss", "weight_norm"),

@@ -53,6 +53,7 @@ class Classifier:
         self.model = model
         self.num_classes = num_classes
         self.head_name, self.head = find_head(model, num_classes)
+        self.has_forward_mode = True  # until an operation turns out to have none
         self._fork_devices = sorted(
             {p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"}
         )
@@ -92,6 +93,16 @@ class Classifier:
         buffers = {n: b.clone() for n, b in self.model.named_buffers()}
         logits: Tensor = functional_call(self.model, (dict(parameters), buffers), (images,))
         return logits
+
+    def buffer_state(self) -> Callable[[], None]:
+        """Remember running statistics and other buffers; calling the result brings them back."""
+        remembered = [(b, b.clone()) for b in self.model.buffers()]
+
+        def restore() -> None:
+            for buffer, value in remembered:
+                buffer.copy_(value)
+
+        return restore
 
     def random_state(self) -> Callable[[], None]:
         """Remember the global random state; calling the result brings it back."""

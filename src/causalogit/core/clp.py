@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import Adam, Optimizer
 
 from causalogit.core.characteristics import THE_TEN, CharacteristicTable, ClassStatistics
@@ -67,7 +68,7 @@ class CausalLogitPerturbation:
         self,
         model: nn.Module,
         optimizer: Optimizer,
-        meta: Iterable[Sequence[Tensor]],
+        meta: Iterable[Sequence[Tensor | None]],
         num_classes: int,
         *,
         factual: MaskedTransform | None = None,
@@ -116,10 +117,13 @@ class CausalLogitPerturbation:
             Divergence: see `Guard`.
             ValueError: masks or a term's input are missing.
         """
-        restore = self.classifier.random_state()
+        if not self._finite(images, masks):
+            return {"loss/classifier": torch.nan}
+        restore, undo = self.classifier.random_state(), self.classifier.buffer_state()
         logits, features = self.classifier(images)  # one forward, for Eq. 8 and Eq. 10
         plain_loss = F.cross_entropy(logits.detach(), labels)
         if not self.guard.factor("loss", plain_loss.item()):
+            undo()
             return {"loss/classifier": plain_loss.item()}
         spurious = self._spurious(images, masks, labels)
         weights = self.classifier.head.weight
@@ -152,10 +156,13 @@ class CausalLogitPerturbation:
         self, images: Tensor, labels: Tensor, masks: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Characteristics `(B, K)` and delta `(B, C)` of these samples; nothing is updated."""
-        modes = [(m, m.training) for m in (self.classifier.model, self.network)]
+        networks = [self.classifier.model, self.network]
+        if self.expert is not None:
+            networks.append(self.expert.network)
+        modes = [(m, m.training) for network in networks for m in network.modules()]
         try:
-            for module, _ in modes:
-                module.eval()
+            for network in networks:
+                network.eval()
             logits, features = self.classifier(images)
             spurious = self._spurious(images, masks, labels, learn=False)
             weights = self.classifier.head.weight
@@ -163,7 +170,7 @@ class CausalLogitPerturbation:
             return values, self.network(self.network.normalised(values), labels, spurious)
         finally:
             for module, mode in modes:
-                module.train(mode)
+                module.training = mode
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that lives as long as the run, the classifier and its optimizer aside."""
@@ -171,7 +178,7 @@ class CausalLogitPerturbation:
             "network": self.network.state_dict(),
             "network_optimizer": self.network_optimizer.state_dict(),
             "statistics": self.statistics.state_dict(),
-            "skipped": self.guard.skipped,
+            "skipped": dict(self.guard.skipped),
         }
         if self.expert is not None:
             state["expert"] = self.expert.state_dict()
@@ -182,9 +189,13 @@ class CausalLogitPerturbation:
         self.network.load_state_dict(state["network"])
         self.network_optimizer.load_state_dict(state["network_optimizer"])
         self.statistics.load_state_dict(state["statistics"])
-        self.guard.skipped = state["skipped"]
+        self.guard.skipped = dict(state["skipped"])
         if self.expert is not None:
             self.expert.load_state_dict(state["expert"])
+
+    def _finite(self, images: Tensor, masks: Tensor | None) -> bool:
+        finite = self.guard.finite("images", images)
+        return finite and (masks is None or self.guard.finite("masks", masks))
 
     def _spurious(
         self, images: Tensor, masks: Tensor | None, labels: Tensor, learn: bool = True
@@ -193,13 +204,15 @@ class CausalLogitPerturbation:
             return None
         if self.expert is None or masks is None:
             missing = "an `expert`" if self.expert is None else "masks in `step`"
-            raise ValueError(f"the output form 'expert' needs {missing}: give them, or use 'target'")
+            raise ValueError(
+                f"the output form 'expert' needs {missing}: give them, or use 'target'"
+            )
         ask = self.expert.step if learn else self.expert.log_probabilities
         return ask(images, masks, labels)
 
     def _update_network(self, delta: Tensor, virtual: VirtualStep) -> Metrics:
         """Eq. 9. The meta pass and every probe leave running and random state alone."""
-        batch = MetaBatch(*next(self._meta))
+        batch = next(self._meta)
         terms = self.objective.images(batch)
         parts: dict[str, Tensor] = {}
 
@@ -249,7 +262,8 @@ class CausalLogitPerturbation:
         count = max(1, round(self.saliency_fraction * len(images)))
         some = images[:count].detach().requires_grad_()
         parameters = self.classifier.parameters()
-        with self.classifier.random_state_kept():
+        # fused attention has no second derivative: its plain ("math") kernel is used
+        with self.classifier.random_state_kept(), sdpa_kernel(SDPBackend.MATH):
             logits = self.classifier.probe(parameters, some)
         penalty = saliency_penalty(logits.log_softmax(1), some, masks[:count], labels[:count])
         gradients = torch.autograd.grad(
@@ -282,11 +296,11 @@ class CausalLogitPerturbation:
         return metrics
 
 
-def _endless(batches: Iterable[Sequence[Tensor]]) -> Iterator[Sequence[Tensor]]:
+def _endless(batches: Iterable[Sequence[Tensor | None]]) -> Iterator[MetaBatch]:
     while True:
         empty = True
         for batch in batches:
             empty = False
-            yield batch
+            yield MetaBatch(*batch)  # type: ignore[arg-type]
         if empty:
             raise ValueError("the meta loader gave no batch: give it at least one meta image")

@@ -37,14 +37,14 @@ class SpuriousExpert:
         self.counterfactual = counterfactual
 
     def log_probabilities(self, images: Tensor, masks: Tensor, labels: Tensor) -> Tensor:
-        """log b(. | CF(x)), `(B, C)`, without learning."""
+        """Log b(. | CF(x)), `(B, C)`, without learning."""
         with torch.no_grad():
             logits: Tensor = self.network(self.counterfactual(images, masks, labels))
-        return logits.float().log_softmax(1)
+            return logits.float().log_softmax(1)
 
     def step(self, images: Tensor, masks: Tensor, labels: Tensor) -> Tensor:
-        """log b(. | CF(x)), `(B, C)`, detached, from before this batch was learned; then learn it."""
-        logits = self.network(self.counterfactual(images, masks, labels))
+        """Log b(. | CF(x)), `(B, C)`, detached and from before this batch is learned."""
+        logits: Tensor = self.network(self.counterfactual(images, masks, labels))
         self.optimizer.zero_grad()
         F.cross_entropy(logits, labels).backward()
         self.optimizer.step()

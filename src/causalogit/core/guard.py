@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from torch import Tensor
+
 Action = Literal["clip", "skip", "raise"]
 
 _log = logging.getLogger(__name__)
@@ -22,9 +24,11 @@ class Guard:
 
     Args:
         action: `clip` scales an exploding value down to its limit (what is not finite cannot be
-            scaled: it is skipped); `skip` leaves the update out; `raise` stops.
+            scaled: it is skipped; a finite loss needs no scaling, since the gradient of
+            cross-entropy at the logits is bounded); `skip` leaves the update out; `raise` stops.
         limits: the largest size of each named value.
         patience: updates left out in a row before `Divergence` is raised whatever the action.
+        skipped: updates left out in a row until now, by the name of the value that was to blame.
     """
 
     action: Action = "clip"
@@ -32,7 +36,7 @@ class Guard:
         default_factory=lambda: {"loss": 1e4, "delta": 1e3, "hypergradient": 10.0}
     )
     patience: int = 20
-    skipped: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
 
     def factor(self, name: str, size: float) -> float:
         """By what to multiply a value of this `size`: 1 as it is, below 1 clipped, 0 left out.
@@ -42,20 +46,38 @@ class Guard:
         """
         limit = self.limits[name]
         if size <= limit:
-            self.skipped = 0
+            self.skipped[name] = 0
             return 1.0
         finite = math.isfinite(size)
         what = f"{name} exploded: {size:.3g} > {limit:.3g}" if finite else f"{name} is {size}"
-        if self.action == "raise":
-            raise Divergence(f"{what}; lower a learning rate, or let the guard clip or skip it")
         if self.action == "clip" and finite:
             _log.debug("%s: clipped", what)
+            self.skipped[name] = 0
             return limit / size
-        self.skipped += 1
-        _log.warning("%s: update left out (%d in a row)", what, self.skipped)
-        if self.skipped >= self.patience:
+        self._leave_out(name, what, "lower a learning rate")
+        return 0.0
+
+    def finite(self, name: str, values: Tensor) -> bool:
+        """Whether the inputs `values` `(B, ...)` are finite: the update is left out otherwise.
+
+        Raises:
+            Divergence: as `factor`.
+        """
+        bad = int((~values.isfinite()).flatten(1).any(1).sum())
+        if bad:
+            what = f"{bad} of {len(values)} {name} hold values that are not finite"
+            self._leave_out(name, what, "look at the files and the transforms of the loader")
+        else:
+            self.skipped[name] = 0
+        return not bad
+
+    def _leave_out(self, name: str, what: str, remedy: str) -> None:
+        if self.action == "raise":
+            raise Divergence(f"{what}: {remedy}, or let the guard clip or skip it")
+        row = self.skipped[name] = self.skipped.get(name, 0) + 1
+        _log.warning("%s: update left out (%d in a row)", what, row)
+        if row >= self.patience:
             raise Divergence(
-                f"{what}; {self.skipped} updates in a row were left out: lower a learning rate "
+                f"{what}; {row} updates in a row were left out: {remedy} "
                 "and go on from the last good checkpoint"
             )
-        return 0.0

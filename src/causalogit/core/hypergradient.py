@@ -6,7 +6,7 @@ the chain, from delta to the perturbation network, is an ordinary backward pass 
 | solver | cost beyond Eqs. 8 and 10 | result |
 |---|---|---|
 | `exact` | meta forward and backward, one forward-mode pass | exact |
-| `finite_difference` | meta forward and backward, one forward | one-sided difference of the logits |
+| `finite_difference` | meta forward and backward, one forward | one-sided difference |
 | `last_layer` | meta forward | only the last layer looks ahead |
 | `unroll` | meta forward and backward, a second-order backward | exact; the oracle for tests |
 
@@ -88,7 +88,7 @@ class VirtualStep:
 
 def cross_entropy_cotangent(logits: Tensor, delta: Tensor, labels: Tensor) -> Tensor:
     """Derivative of mean CE(u + delta, y) by u: (softmax(u + delta) - onehot(y)) / B, `(B, C)`."""
-    probabilities = (logits.detach().to(delta.dtype) + delta).softmax(1)
+    probabilities = (logits.detach() + delta).softmax(1)  # in the wider of the two types
     onehot = F.one_hot(labels, probabilities.shape[1])
     return ((probabilities - onehot) / len(labels)).to(logits.dtype)
 
@@ -119,45 +119,56 @@ def delta_gradient(step: VirtualStep, meta_loss: MetaLoss, solver: Solver) -> tu
     gradients = torch.autograd.grad(
         loss, list(leaves.values()), allow_unused=True, materialize_grads=True
     )
-    tangents = {
-        n: ahead.sensitivity[n] * g for n, g in zip(leaves, gradients, strict=True)
-    }
+    tangents = {n: ahead.sensitivity[n] * g for n, g in zip(leaves, gradients, strict=True)}
     with torch.no_grad(), step.classifier.random_state_kept(start=step.restore):
-        change = _SOLVERS[solver](step, tangents).to(step.delta.dtype)
-    q = (step.logits.detach().to(step.delta.dtype) + step.delta).softmax(1)
+        change = _SOLVERS[solver](step, tangents)
+    q = (step.logits.detach() + step.delta).softmax(1)
+    change = change.to(q.dtype)
     gradient = q * (change - (q * change).sum(1, keepdim=True)) / len(step.labels)
-    return gradient, loss.detach()
+    return gradient.to(step.delta.dtype), loss.detach()
 
 
 def _exact(step: VirtualStep, tangents: dict[str, Tensor]) -> Tensor:
     """J t by forward-mode differentiation.
 
     Fused attention has no forward mode: its plain ("math") kernel is used here. An operation that
-    has none at all falls back to the finite difference, with one warning.
+    has none at all falls back to the finite difference, with one warning for each classifier.
     """
-    primals = {n: p.detach() for n, p in step.classifier.parameters().items() if n in tangents}
+    if not step.classifier.has_forward_mode:
+        return _finite_difference(step, tangents)
+    parameters = step.classifier.parameters()
+    primals = {n: parameters[n].detach() for n in tangents}  # in the same order
     try:
         with sdpa_kernel(SDPBackend.MATH):
-            _, change = jvp(
-                lambda parameters: step.classifier.probe(parameters, step.images),
+            change: Tensor = jvp(
+                lambda moved: step.classifier.probe(moved, step.images),
                 (primals,),
                 (tangents,),
-            )
-    except NotImplementedError as error:
+            )[1]
+    except RuntimeError as error:
+        # an autograd.Function whose forward takes ctx is refused without a type of its own
+        if not isinstance(error, NotImplementedError) and "setup_context" not in str(error):
+            raise
         _log.warning("no forward-mode derivative (%s): using finite differences", error)
+        step.classifier.has_forward_mode = False
+        step.restore()  # the attempt may have drawn random numbers
         return _finite_difference(step, tangents)
-    result: Tensor = change
-    return result
+    return change
 
 
 def _finite_difference(step: VirtualStep, tangents: dict[str, Tensor]) -> Tensor:
-    """J t by (u(W + h t) - u(W)) / h, h such that the step is small against the weights."""
+    """J t by (u(W + h t) - u(W)) / h, h such that the step is small against the weights.
+
+    Smaller than the usual root of the precision: a ReLU has kinks, and each one that the step
+    crosses costs more than rounding does.
+    """
     parameters = {n: p.detach() for n, p in step.classifier.parameters().items() if n in tangents}
     length = _norm(tangents)
     if not length > 0:
         return torch.zeros_like(step.logits)
-    relative = torch.finfo(step.logits.dtype).eps ** 0.5
-    h = relative * _norm(parameters) / length
+    relative = 0.02 * torch.finfo(step.logits.dtype).eps ** 0.5
+    size = _norm(parameters)
+    h = relative * torch.where(size > 0, size, 1.0) / length
     moved = {n: p + h * tangents[n] for n, p in parameters.items()}
     return (step.classifier.probe(moved, step.images) - step.logits.detach()) / h
 
@@ -177,11 +188,16 @@ def _unroll(step: VirtualStep, meta_loss: MetaLoss) -> tuple[Tensor, Tensor]:
     """The textbook way: keep the graph of the gradient, step, and differentiate through it all."""
     parameters = step.classifier.parameters()
     delta = step.delta.clone().requires_grad_()
-    with step.classifier.random_state_kept(start=step.restore):
+    # fused attention has no second derivative
+    with step.classifier.random_state_kept(start=step.restore), sdpa_kernel(SDPBackend.MATH):
         logits = step.classifier.probe(parameters, step.images)
     loss = F.cross_entropy(logits + delta, step.labels)
     gradients = torch.autograd.grad(
-        loss, list(parameters.values()), create_graph=True, allow_unused=True, materialize_grads=True
+        loss,
+        list(parameters.values()),
+        create_graph=True,
+        allow_unused=True,
+        materialize_grads=True,
     )
     named = step._with_extra(dict(zip(parameters, gradients, strict=True)))
     ahead = look_ahead(step.optimizer, parameters, named)

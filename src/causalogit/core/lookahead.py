@@ -69,7 +69,14 @@ def _adam(
     return parameter - step * first / denominator, (-step * sensitivity).detach()
 
 
-_RULES: dict[type[Optimizer], Rule] = {SGD: _sgd, Adam: _adam, AdamW: _adam}
+def _adamw(
+    parameter: Tensor, gradient: Tensor, state: Mapping[str, Any], group: Group
+) -> tuple[Tensor, Tensor]:
+    # before torch 2.7 AdamW was not an Adam, and its groups do not say that they decouple
+    return _adam(parameter, gradient, state, {**group, "decoupled_weight_decay": True})
+
+
+_RULES: dict[type[Optimizer], Rule] = {SGD: _sgd, Adam: _adam, AdamW: _adamw}
 
 
 def check_optimizer(optimizer: Optimizer) -> None:
@@ -85,7 +92,9 @@ def check_optimizer(optimizer: Optimizer) -> None:
         )
     for option in ("amsgrad", "maximize"):
         if any(group.get(option, False) for group in optimizer.param_groups):
-            raise ValueError(f"the virtual step (Eq. 8) does not mirror `{option}=True`: set it off")
+            raise ValueError(
+                f"the virtual step (Eq. 8) does not mirror `{option}=True`: set it off"
+            )
 
 
 def look_ahead(
@@ -98,6 +107,9 @@ def look_ahead(
         parameters: the classifier's parameters by name; those that the optimizer does not hold
             stay where they are and are left out of the result.
         gradients: one gradient for each parameter, by the same names.
+
+    Raises:
+        ValueError: the optimizer holds none of the parameters.
     """
     names = {id(p): n for n, p in parameters.items()}
     rule = _RULES[type(optimizer)]
@@ -111,4 +123,9 @@ def look_ahead(
             ahead.parameters[name], ahead.sensitivity[name] = rule(
                 parameter.detach(), gradients[name], state, group
             )
+    if not ahead.parameters:
+        raise ValueError(
+            "the virtual step (Eq. 8) moves nothing: the optimizer holds none of the classifier's "
+            "trainable parameters (solver `last_layer`: of its last layer)"
+        )
     return ahead

@@ -173,7 +173,7 @@ class PerturbationNetwork(nn.Module):
 
     def normalised(self, characteristics: Tensor) -> Tensor:
         """Characteristics `(B, K)` normalised over the batch; moves the running statistics once."""
-        values = characteristics.to(self.mlp[-1].weight.dtype)
+        values = characteristics.to(next(self.mlp.parameters()).dtype)
         if self.training and len(values) > 1:
             normal: Tensor = self.normalise(values)
             return normal

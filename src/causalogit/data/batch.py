@@ -12,7 +12,7 @@ from torch import Tensor
 class Batch(NamedTuple):
     """Images `(B, K, H, W)` in [0, 1], labels `(B,)`, masks `(B, 1, H, W)`, groups `(B,)`.
 
-    `index` `(B,)` are the samples' places in their split. Masks are 1 on the object, or None where
+    `indices` `(B,)` are the samples' places in their split. Masks are 1 on the object, or None where
     there are none; groups are -1 where unknown.
     """
 
@@ -20,11 +20,17 @@ class Batch(NamedTuple):
     labels: Tensor
     masks: Tensor | None
     groups: Tensor
-    index: Tensor
+    indices: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on `device`."""
-        return Batch(*(None if t is None else t.to(device, non_blocking=True) for t in self))
+        return Batch(
+            self.images.to(device, non_blocking=True),
+            self.labels.to(device, non_blocking=True),
+            None if self.masks is None else self.masks.to(device, non_blocking=True),
+            self.groups.to(device, non_blocking=True),
+            self.indices.to(device, non_blocking=True),
+        )
 
 
 @dataclass(frozen=True)
@@ -46,10 +52,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batch(self, index: Tensor) -> Batch:
-        """The samples at `index` `(B,)`."""
-        masks = None if self.masks is None else self.masks[index]
-        return Batch(self.images[index], self.labels[index], masks, self.groups[index], index)
+    def batch(self, indices: Tensor) -> Batch:
+        """The samples at `indices` `(B,)`."""
+        masks = None if self.masks is None else self.masks[indices]
+        images, labels = self.images[indices], self.labels[indices]
+        return Batch(images, labels, masks, self.groups[indices], indices)
 
     def everything(self) -> Batch:
         """The whole split as one batch."""
@@ -57,10 +64,12 @@ class Split:
 
     def joined(self, other: Split) -> Split:
         """The samples of both; masks only where both have them."""
-        both = self.masks is not None and other.masks is not None
+        masks = None
+        if self.masks is not None and other.masks is not None:
+            masks = torch.cat([self.masks, other.masks])
         return Split(
             torch.cat([self.images, other.images]),
             torch.cat([self.labels, other.labels]),
-            torch.cat([self.masks, other.masks]) if both else None,
+            masks,
             torch.cat([self.groups, other.groups]),
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 from torch.optim import Adam
@@ -18,9 +19,10 @@ from causalogit.core import (
     PerturbationNetwork,
 )
 from causalogit.data import Batch, endless_batches
-from causalogit.methods.base import Method, Metrics, Task, method
+from causalogit.methods.base import Budget, Method, Metrics, Task, method
 from causalogit.methods.masked import counterfactual, factual
 from causalogit.methods.spurious import spurious_expert
+from causalogit.models import seeded
 
 
 def choose_characteristics(config: ClpConfig) -> tuple[str, ...]:
@@ -46,17 +48,18 @@ class Clp(Method):
 
     name = "clp"
     title = "CLP, as published"
-    budget = "B"
+    budget: ClassVar[Budget] = "B"
+    network: ClassVar[dict[str, Any]] = {"form": "vector", "bound": 1.0, "learning_rate": 1e-3}
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        self.settings = self.pinned(task.config.clp)
-        self.clp = self._build(self.settings)
+        self.clp = self._build(self.settings(task.config.clp))
 
     @classmethod
-    def pinned(cls, config: ClpConfig) -> ClpConfig:
-        """The config with what makes this method this method."""
-        return config
+    def settings(cls, config: ClpConfig) -> ClpConfig:
+        """The config with the method's own choices where the config leaves them open."""
+        open_ones = {k: v for k, v in cls.network.items() if getattr(config.network, k) is None}
+        return replace(config, network=replace(config.network, **open_ones))
 
     def step(self, batch: Batch) -> Metrics:
         """Eqs. 8-10 on the batch."""
@@ -67,7 +70,7 @@ class Clp(Method):
         self.clp.end_epoch()
 
     def perturbation(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Characteristics `(B, K)` and delta `(B, C)` of a batch, as the run's last epoch sees it."""
+        """Characteristics `(B, K)` and delta `(B, C)` of a batch; nothing is learned."""
         return self.clp.perturbation(batch.images, batch.labels, batch.masks)
 
     def state_dict(self) -> dict[str, Any]:
@@ -80,16 +83,18 @@ class Clp(Method):
 
     def _build(self, settings: ClpConfig) -> CausalLogitPerturbation:
         task, net = self.task, settings.network
+        assert net.form and net.bound and net.learning_rate  # `settings` has filled them in
         names = choose_characteristics(settings)
-        network = PerturbationNetwork(
-            len(names),
-            task.data.num_classes,
-            net.form,
-            hidden=net.hidden,
-            depth=net.depth,
-            activation=net.activation,
-            bound=net.bound,
-        ).to(task.device)
+        with seeded(task.config.seed):
+            network = PerturbationNetwork(
+                len(names),
+                task.data.num_classes,
+                net.form,
+                hidden=net.hidden,
+                depth=net.depth,
+                activation=net.activation,
+                bound=None if math.isinf(net.bound) else net.bound,
+            ).to(task.device)
         guard = Guard(settings.on_divergence)
         guard.limits["hypergradient"] = settings.max_hypergradient
         meta = endless_batches(
@@ -127,9 +132,40 @@ class MetaLp(Clp):
 
     name = "meta_lp"
     title = "Meta-LP"
-    budget = "A"
+    budget: ClassVar[Budget] = "A"
 
     @classmethod
-    def pinned(cls, config: ClpConfig) -> ClpConfig:
+    def settings(cls, config: ClpConfig) -> ClpConfig:
         """No factual and no counterfactual images."""
-        return replace(config, factual="none", counterfactual="none")
+        return replace(super().settings(config), factual="none", counterfactual="none")
+
+
+@method
+class ClpFactual(Clp):
+    """CLP on training images whose backgrounds are replaced: our recipe where masks are exact.
+
+    Factual augmentation takes the background away from every image; what it leaves to CLP is the
+    size of each sample's margin, which the form `target` learns from the augmented meta set.
+    """
+
+    name = "clp_factual"
+    title = "CLP + factual augmentation"
+    budget: ClassVar[Budget] = "C"
+    network: ClassVar[dict[str, Any]] = {"form": "target", "bound": 1.0, "learning_rate": 1e-2}
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self.factual = factual(task, task.config.controls.train_fill)
+
+    def step(self, batch: Batch) -> Metrics:
+        """Eqs. 8-10 on the batch with new backgrounds."""
+        return super().step(self._on_new_backgrounds(batch))
+
+    def perturbation(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Characteristics and delta of the batch with new backgrounds."""
+        return super().perturbation(self._on_new_backgrounds(batch))
+
+    def _on_new_backgrounds(self, batch: Batch) -> Batch:
+        if self.factual is None or batch.masks is None:
+            return batch
+        return batch._replace(images=self.factual(batch.images, batch.masks, batch.labels))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from causalogit.core import Classifier
-from causalogit.methods.base import PlainMethod, Task, method
+from causalogit.methods.base import Budget, PlainMethod, Task, method
 from causalogit.methods.masked import factual
 
 _COPIES = 10
@@ -22,7 +24,7 @@ class Dfr(PlainMethod):
 
     name = "dfr"
     title = "DFR on the meta set"
-    budget = "A"
+    budget: ClassVar[Budget] = "A"
 
     def finish(self, model: nn.Module) -> None:
         """Refit the last layer of `model` in place."""
@@ -51,7 +53,7 @@ class DfrAugmented(Dfr):
 
     name = "dfr_augmented"
     title = "DFR on the augmented meta set"
-    budget = "B"
+    budget: ClassVar[Budget] = "B"
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
@@ -70,13 +72,15 @@ def _logistic_regression(features: Tensor, labels: Tensor, seed: int) -> tuple[T
     """Weights `(C, d)` and bias `(C,)` for raw features `(M, d)`."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
+    from threadpoolctl import threadpool_limits
 
     mean, scale = features.mean(0), features.std(0).clamp_min(1e-6)
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
     search = GridSearchCV(
         LogisticRegression(max_iter=2000), {"C": [1e-3, 1e-2, 1e-1, 1.0, 10.0]}, cv=folds
     )
-    search.fit(((features - mean) / scale).numpy(), labels.numpy())
+    with threadpool_limits(1):  # tiny matrices: more threads only wait for each other
+        search.fit(((features - mean) / scale).numpy(), labels.numpy())
     fitted = search.best_estimator_
     weight = torch.from_numpy(fitted.coef_) / scale
     bias = torch.from_numpy(fitted.intercept_) - weight @ mean

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 
 from causalogit.core import MetaBatch, MetaObjective
 from causalogit.data import Batch, Split, endless_batches
-from causalogit.methods.base import Metrics, PlainMethod, Task, method
+from causalogit.methods.base import Budget, Metrics, PlainMethod, Task, method
 from causalogit.methods.masked import counterfactual, factual
 
 
@@ -16,7 +18,7 @@ class Erm(PlainMethod):
 
     name = "erm"
     title = "ERM"
-    budget = "A"
+    budget: ClassVar[Budget] = "A"
 
 
 @method
@@ -25,7 +27,7 @@ class ErmMeta(PlainMethod):
 
     name = "erm_meta"
     title = "ERM + meta images"
-    budget = "A"
+    budget: ClassVar[Budget] = "A"
 
     def training_split(self) -> Split:
         """Training and meta images."""
@@ -43,7 +45,7 @@ class ErmMetaAugmented(PlainMethod):
 
     name = "erm_meta_augmented"
     title = "ERM + augmented meta images"
-    budget = "B"
+    budget: ClassVar[Budget] = "B"
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)

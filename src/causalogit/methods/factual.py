@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from causalogit.data import Batch, Split
-from causalogit.methods.base import PlainMethod, Task, method
+from causalogit.methods.base import Budget, PlainMethod, Task, method
 from causalogit.methods.masked import factual
 
 
@@ -15,7 +17,7 @@ class ErmFactual(PlainMethod):
 
     name = "erm_factual"
     title = "ERM, factual augmentation"
-    budget = "C"
+    budget: ClassVar[Budget] = "C"
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
@@ -34,7 +36,7 @@ class ErmFactualMeta(ErmFactual):
 
     name = "erm_factual_meta"
     title = "ERM, factual augmentation + meta images"
-    budget = "C"
+    budget: ClassVar[Budget] = "C"
 
     def training_split(self) -> Split:
         """Training and meta images."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from causalogit.data import Batch
-from causalogit.methods.base import Method, Metrics, PlainMethod, Task, method
+from causalogit.methods.base import Budget, Method, Metrics, PlainMethod, Task, method
 
 
 @method
@@ -18,7 +18,7 @@ class GroupBalanced(PlainMethod):
 
     name = "group_balanced"
     title = "Group-balanced sampling"
-    budget = "O"
+    budget: ClassVar[Budget] = "O"
 
     def sampling_weights(self) -> Tensor:
         """One over the size of each image's group."""
@@ -36,7 +36,7 @@ class GroupDro(Method):
 
     name = "group_dro"
     title = "GroupDRO"
-    budget = "O"
+    budget: ClassVar[Budget] = "O"
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)

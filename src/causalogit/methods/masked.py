@@ -35,7 +35,5 @@ def counterfactual(task: Task, name: FillName, *, boxes: bool = False) -> Masked
     return _bind(task, Counterfactual(fill_of(task, name), box_masks if boxes else None))
 
 
-def _bind(
-    task: Task, transform: Callable[..., Tensor]
-) -> MaskedTransform:
+def _bind(task: Task, transform: Callable[..., Tensor]) -> MaskedTransform:
     return lambda images, masks, labels: transform(images, masks, labels, task.generator)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch.nn import functional as F
 
 from causalogit.data import Batch
-from causalogit.methods.base import Method, Metrics, Task, method
+from causalogit.methods.base import Budget, Method, Metrics, Task, method
 from causalogit.methods.spurious import spurious_expert
 
 
@@ -20,7 +20,7 @@ class ProductOfExperts(Method):
 
     name = "product_of_experts"
     title = "Product of experts, fixed"
-    budget = "C"
+    budget: ClassVar[Budget] = "C"
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -11,6 +12,14 @@ from causalogit.models.lenet import LeNet
 from causalogit.models.resnet32 import ResNet32
 
 MODELS: dict[str, Callable[[int, int], nn.Module]] = {"lenet": LeNet, "resnet32": ResNet32}
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Fresh weights made inside depend on `seed` alone; the global random state is put back."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
 
 
 def build_model(name: str, num_classes: int, channels: int, seed: int) -> nn.Module:
@@ -25,14 +34,13 @@ def build_model(name: str, num_classes: int, channels: int, seed: int) -> nn.Mod
     Raises:
         ValueError: no model has this name.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         if name in MODELS:
             return MODELS[name](num_classes, channels)
         import timm
 
         if not timm.is_model(name):
-            close = timm.list_models(f"*{name.split('_')[0]}*")[:5]
+            close = timm.list_models(f"*{name.split('_', maxsplit=1)[0]}*")[:5]
             raise ValueError(
                 f"model '{name}' is not known: choose 'lenet', 'resnet32' or a model of timm"
                 + (f", such as {close}" if close else "")
@@ -41,4 +49,4 @@ def build_model(name: str, num_classes: int, channels: int, seed: int) -> nn.Mod
         return model
 
 
-__all__ = ["MODELS", "LeNet", "ResNet32", "build_model"]
+__all__ = ["MODELS", "LeNet", "ResNet32", "build_model", "seeded"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 
 from causalogit.data.sources.samples import Samples
 
 
+@cache
 def digits() -> Samples:
     """Five classes of two digits each, {01} {23} {45} {67} {89} (SpuCoMNIST).
 

@@ -1,0 +1,1 @@
+"""Speed and accuracy studies; what they print is what docs/results shows."""

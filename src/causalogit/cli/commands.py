@@ -1,0 +1,88 @@
+"""What each command does, once its options are typed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from causalogit.cli.progress import run_bars
+from causalogit.cli.tables import methods_table, metrics_table, results_table
+from causalogit.config import OptimizerConfig, RunConfig
+from causalogit.evaluate.metrics import classification_metrics, predict, test_metrics
+from causalogit.methods import METHODS
+from causalogit.report import write_report
+from causalogit.train import compare as run_comparison
+from causalogit.train import load_run
+from causalogit.train import train as run_training
+from causalogit.train.compare import run_folder
+from causalogit.train.load import load_model
+
+DEMO_METHODS = ("erm", "meta_lp", "clp", "clp_factual")
+
+
+def demo(out: str, seed: int, epochs: int) -> None:
+    """Train four classifiers on coloured digits and show which of them look at the digit.
+
+    ERM, Meta-LP, CLP as published and CLP with factual augmentation learn from the same 3,500 real
+    handwritten digits, whose background colour gives the class away in 95 % of the images. Writes
+    results.json, report.html and figures/. A demo that was stopped goes on where it was.
+    """
+    config = RunConfig(seed=seed, optimizer=OptimizerConfig(epochs=epochs))
+    compare(config, DEMO_METHODS, [seed], out, jobs=0, report=True)
+
+
+def train(config: RunConfig, out: str | None, resume: bool) -> None:
+    """Train one method with one seed and keep everything in a folder."""
+    folder = Path(out) if out else Path("runs") / f"{config.method}-{config.seed}"
+    with run_bars() as bars:
+        row = run_training(
+            config,
+            folder,
+            resume=resume,
+            on_step=lambda done, total: bars(f"{config.method}, seed {config.seed}", done, total),
+        )
+    console = Console()
+    console.print(results_table([row]))
+    console.print(f"kept in {folder}")
+
+
+def compare(
+    config: RunConfig,
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    out: str,
+    jobs: int,
+    report: bool,
+) -> None:
+    """Train several methods with several seeds each and print one table with their budgets.
+
+    Runs that the folder holds already are kept, unfinished ones go on. Each run gets
+    OUT/METHOD/seed-SEED; OUT/results.json is rewritten after every run.
+    """
+    names = list(METHODS) if list(methods) == ["all"] else list(dict.fromkeys(methods))
+    folder = Path(out)
+    with run_bars() as bars:
+        rows = run_comparison(config, names, seeds, folder, jobs=jobs, on_progress=bars)
+    console = Console()
+    console.print(results_table(rows))
+    console.print(f"results: {folder / 'results.json'}")
+    if report:
+        runs = [load_run(run_folder(folder, row["method"], row["seed"])) for row in rows]
+        console.print(f"report:  {write_report(runs, folder)}")
+
+
+def evaluate(checkpoint: str, split: str) -> None:
+    """Test the classifier of a checkpoint on the data that its own config names."""
+    model, _, data = load_model(Path(checkpoint))
+    samples = data.test if split == "test" else data.validation
+    logits = predict(model, samples, torch.device("cpu"))
+    metrics = classification_metrics(logits, samples.labels, samples.groups, data.group_counts)
+    Console().print(metrics_table(test_metrics(metrics) if split == "test" else metrics))
+
+
+def methods() -> None:
+    """List the methods, each with its information budget: what it is allowed to know."""
+    Console().print(methods_table())

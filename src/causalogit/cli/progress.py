@@ -1,0 +1,45 @@
+"""Progress bars with rate and remaining time, one a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.0f} steps/s")
+
+
+@contextmanager
+def run_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Yields `show(run, steps done, steps in all)`; a run's bar appears with its first step."""
+    bars: dict[str, TaskID] = {}
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns) as progress:
+
+        def show(run: str, done: int, total: int) -> None:
+            if run not in bars:
+                bars[run] = progress.add_task(run, total=total)
+            progress.update(bars[run], completed=done)
+
+        yield show

@@ -1,0 +1,70 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import mean, stdev
+from typing import Any
+
+from rich.table import Table
+
+from causalogit.methods import BUDGETS, METHODS
+
+_CAPTION = "Budgets: " + "; ".join(f"{key} = {text}" for key, text in BUDGETS.items())
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation in per cent; the mean alone of one value."""
+    percent = [100 * value for value in values]
+    if len(percent) < 2:
+        return f"{percent[0]:.1f}"
+    return f"{mean(percent):.1f} ± {stdev(percent):.1f}"
+
+
+def by_method(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Rows of `results.json` by method, in the order of budgets O, A, B, C."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: "OABC".index(row["budget"])):
+        groups.setdefault(row["method"], []).append(row)
+    return groups
+
+
+def results_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Accuracy in per cent on the test set, mean ± standard deviation over the seeds."""
+    seeds = len({row["seed"] for row in rows})
+    table = Table(
+        title=f"{rows[0]['dataset']}: test accuracy, %, {seeds} seed{'s' * (seeds > 1)}",
+        caption=_CAPTION,
+    )
+    table.add_column("budget")
+    table.add_column("method")
+    for which in ("last epoch", "selected epoch"):
+        table.add_column(f"{which}\naverage", justify="right")
+        table.add_column(f"{which}\nworst group", justify="right")
+    table.add_column("seconds", justify="right")
+    for runs in by_method(rows).values():
+        cells = [
+            spread([run[which][f"accuracy/{metric}"] for run in runs])
+            for which in ("last", "selected")
+            for metric in ("test_mean", "worst_group")
+        ]
+        seconds = mean(run["seconds"] for run in runs)
+        table.add_row(runs[0]["budget"], runs[0]["title"], *cells, f"{seconds:.0f}")
+    return table
+
+
+def metrics_table(metrics: Mapping[str, float]) -> Table:
+    """One metric a row."""
+    table = Table("metric", "value")
+    for name, value in metrics.items():
+        table.add_row(name, f"{value:.4f}")
+    return table
+
+
+def methods_table() -> Table:
+    """Every method with its budget and what it does."""
+    table = Table("name", "budget", "what it does", caption=_CAPTION)
+    for name, cls in METHODS.items():
+        summary = (cls.__doc__ or cls.title).strip().split("\n")[0]
+        table.add_row(name, cls.budget, summary)
+    return table

@@ -1,0 +1,131 @@
+"""A run's folder: what is in it, and under which name."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+import yaml
+from safetensors.torch import save as save_tensors
+from torch.utils.tensorboard import SummaryWriter
+
+from causalogit.config import RunConfig, config_to_dict
+from causalogit.data import Split
+from causalogit.methods import Method
+from causalogit.methods.clp import Clp
+from causalogit.train.checkpoint import write_atomically, write_json, write_text
+from causalogit.train.environment import describe_environment
+
+PERTURBATION_FIELDS = ("characteristics", "delta", "labels", "groups")
+
+
+class RunFolder:
+    """Names and writes the files of one run.
+
+    | file | content |
+    |---|---|
+    | `config.yaml`, `environment.json` | what was run, with what |
+    | `metrics.csv`, `tensorboard/` | one row an epoch |
+    | `state.ckpt` | everything that a resumed run needs |
+    | `best-*.ckpt` | weights of the best epoch by each validation metric |
+    | `last.ckpt`, `selected-*.ckpt` | the tested weights, after the method's last touch |
+    | `perturbation.safetensors` | characteristics and delta of every training image (CLP) |
+    | `results.json` | the test; it exists once the run is complete |
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.state = path / "state.ckpt"
+        self.last = path / "last.ckpt"
+        self.results = path / "results.json"
+        self.perturbation = path / "perturbation.safetensors"
+        self._board: SummaryWriter | None = None
+
+    def best(self, selector: str) -> Path:
+        """Raw weights of the best epoch by a validation metric."""
+        return self.path / f"best-{selector.rsplit('/', maxsplit=1)[-1]}.ckpt"
+
+    def selected(self, selector: str) -> Path:
+        """Tested weights of the best epoch by a validation metric."""
+        return self.path / f"selected-{selector.rsplit('/', maxsplit=1)[-1]}.ckpt"
+
+    def begin(self, config: RunConfig, resume: bool) -> dict[str, Any] | None:
+        """Make the folder; returns the row of a run that is finished already.
+
+        Raises:
+            ValueError: there is a run already and `resume` is off, or it has another config.
+        """
+        wanted = config_to_dict(config)
+        if self.config.is_file():
+            if not resume:
+                raise ValueError(
+                    f"{self.path} holds a run already: resume it, or choose another folder"
+                )
+            if yaml.safe_load(self.config.read_text()) != wanted:
+                raise ValueError(
+                    f"{self.path} holds a run of another config: resume it with "
+                    f"--config {self.config}, or choose another folder"
+                )
+            if self.results.is_file():
+                row: dict[str, Any] = json.loads(self.results.read_text())["runs"][0]
+                return row
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.path / "environment.json", describe_environment())
+            write_text(self.config, yaml.safe_dump(wanted, sort_keys=False))
+        except OSError as error:
+            raise ValueError(f"{self.path} cannot be written to: {error}") from error
+        return None
+
+    def log_epoch(self, row: dict[str, float], history: list[dict[str, float]]) -> None:
+        """Rewrite `metrics.csv` from the history and add the row to TensorBoard's log."""
+        text = io.StringIO()
+        names = list(dict.fromkeys(name for past in history for name in past))
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+        write_text(self.path / "metrics.csv", text.getvalue())
+        epoch = int(row["epoch"])
+        if self._board is None:
+            # a resumed run takes back what a killed one had logged beyond its last checkpoint
+            self._board = SummaryWriter(str(self.path / "tensorboard"), purge_step=epoch)
+        for name, value in row.items():
+            self._board.add_scalar(name, value, epoch)
+        self._board.flush()
+
+    def finish(self, row: dict[str, Any], method: Method, train: Split) -> None:
+        """Write what the report needs, and `results.json` last."""
+        if isinstance(method, Clp):
+            self._save_perturbation(method, train)
+        write_json(self.results, {"runs": [row]})
+
+    def _save_perturbation(self, method: Clp, train: Split) -> None:
+        parts = [
+            method.perturbation(train.batch(index).to(method.task.device))
+            for index in torch.arange(len(train)).split(500)
+        ]
+        values = torch.cat([values for values, _ in parts]).cpu()
+        delta = torch.cat([delta for _, delta in parts]).cpu()
+        tensors = dict(
+            zip(PERTURBATION_FIELDS, (values, delta, train.labels, train.groups), strict=True)
+        )
+        content = save_tensors(tensors, {"characteristics": json.dumps(method.clp.table.names)})
+        write_atomically(self.perturbation, lambda file: file.write(content))
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._board is not None:
+            self._board.close()

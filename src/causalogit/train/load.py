@@ -1,0 +1,99 @@
+"""A finished run, read back."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from causalogit.config import RunConfig, config_from_dict
+from causalogit.data import Data, build_data
+from causalogit.models import build_model
+from causalogit.train.checkpoint import load_checkpoint
+from causalogit.train.folder import PERTURBATION_FIELDS, RunFolder
+
+
+def load_model(checkpoint: Path) -> tuple[nn.Module, RunConfig, Data]:
+    """The classifier of a checkpoint in eval mode on the CPU, with its config and data.
+
+    Raises:
+        ValueError: the file is missing, truncated or foreign, or does not fit its own config.
+    """
+    state = load_checkpoint(checkpoint)
+    config = config_from_dict(state["config"])
+    data = build_data(config.data, config.seed)
+    channels = data.train.images.shape[1]
+    model = build_model(config.model, data.num_classes, channels, config.seed)
+    try:
+        model.load_state_dict(state["model"])
+    except RuntimeError as error:
+        raise ValueError(f"{checkpoint}: the weights do not fit {config.model}: {error}") from error
+    return model.eval(), config, data
+
+
+@dataclass(frozen=True)
+class Perturbations:
+    """Characteristics `(N, K)` by name and delta `(N, C)` of the training images of a CLP run."""
+
+    names: list[str]
+    characteristics: Tensor
+    delta: Tensor
+    labels: Tensor
+    groups: Tensor
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A finished run.
+
+    Attributes:
+        folder: where it lies.
+        config: what was run.
+        data: its splits.
+        model: the tested classifier, in eval mode on the CPU.
+        history: one row an epoch, as in `metrics.csv`.
+        row: the run's row of `results.json`.
+        perturbations: for CLP methods.
+    """
+
+    folder: Path
+    config: RunConfig
+    data: Data
+    model: nn.Module
+    history: list[dict[str, float]]
+    row: dict[str, Any]
+    perturbations: Perturbations | None
+
+
+def load_run(path: Path, *, which: str = "selected") -> LoadedRun:
+    """Read a finished run: its "last" or its "selected" classifier.
+
+    Raises:
+        ValueError: the folder holds no finished run.
+    """
+    folder = RunFolder(path)
+    if not folder.results.is_file():
+        raise ValueError(f"{path}: no finished run here (no {folder.results.name})")
+    row = json.loads(folder.results.read_text())["runs"][0]
+    selector = row["selected_by"].removeprefix("validation ")
+    checkpoint = folder.last if which == "last" else folder.selected(selector)
+    model, config, data = load_model(checkpoint)
+    with (path / "metrics.csv").open(newline="") as file:
+        history = [
+            {name: float(value) for name, value in line.items() if value}
+            for line in csv.DictReader(file)
+        ]
+    return LoadedRun(path, config, data, model, history, row, _perturbations(folder))
+
+
+def _perturbations(folder: RunFolder) -> Perturbations | None:
+    if not folder.perturbation.is_file():
+        return None
+    with safe_open(folder.perturbation, "pt") as file:
+        names = json.loads(file.metadata()["characteristics"])
+        return Perturbations(names, *(file.get_tensor(field) for field in PERTURBATION_FIELDS))

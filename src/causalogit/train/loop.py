@@ -1,0 +1,253 @@
+"""One training run: epochs, validation, checkpoints, and the test at the end."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from causalogit.config import RunConfig, config_to_dict
+from causalogit.core import Divergence
+from causalogit.data import build_data, epoch_order
+from causalogit.evaluate.metrics import Metrics, classification_metrics, predict, test_metrics
+from causalogit.methods import Task, build_method
+from causalogit.models import build_model
+from causalogit.train.checkpoint import load_checkpoint, save_checkpoint
+from causalogit.train.folder import RunFolder
+from causalogit.train.optimizer import build_optimizer, build_schedule
+
+OnStep = Callable[[int, int], None]
+"""`(steps done, steps in all)`."""
+
+SELECTORS = ("accuracy/mean", "accuracy/worst_group")
+
+
+class Trainer:
+    """Runs the method of a config on its data and keeps everything in a folder.
+
+    Args:
+        config: what to run.
+        folder: where to keep it.
+
+    Raises:
+        ValueError: the config names something that does not exist or does not fit.
+    """
+
+    def __init__(self, config: RunConfig, folder: RunFolder) -> None:
+        self.config = config
+        self.folder = folder
+        self.fabric = Fabric(accelerator=config.accelerator, devices=1, precision=config.precision)
+        self.device = self.fabric.device
+        self.data = build_data(config.data, config.seed)
+        channels = self.data.train.images.shape[1]
+        model = build_model(config.model, self.data.num_classes, channels, config.seed)
+        self.model: nn.Module = self.fabric.to_device(model)
+        self.optimizer = build_optimizer(self.model, config.optimizer)
+        self.schedule = build_schedule(self.optimizer, config.optimizer)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.method = build_method(
+            Task(config, self.data, self.model, self.optimizer, self.generator, self.device)
+        )
+        self.split = self.method.training_split()
+        self.epoch = 0
+        self.steps_in_epoch = 0
+        self.sums: dict[str, float] = defaultdict(float)
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, dict[str, float]] = {}
+        self.seconds = 0.0
+
+    def run(self, on_step: OnStep | None = None) -> dict[str, Any]:
+        """Train to the last epoch, test, and return the run's row of `results.json`.
+
+        The global random state of the caller is left alone.
+
+        Raises:
+            Divergence: training left the numbers; the last good checkpoint stays.
+        """
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(self.config.seed)
+            if self.folder.state.is_file():
+                self._load_state()
+            while self.epoch < self.config.optimizer.epochs:
+                self._train_epoch(on_step)
+            return self._test()
+
+    def _train_epoch(self, on_step: OnStep | None) -> None:
+        started = time.perf_counter()
+        weights = self.method.sampling_weights()
+        order = epoch_order(len(self.split), weights, self.config.seed, self.epoch)
+        batches = order.split(self.config.optimizer.batch_size)
+        self.model.train()
+        while self.steps_in_epoch < len(batches):
+            batch = self.split.batch(batches[self.steps_in_epoch]).to(self.device)
+            with self.fabric.autocast():
+                for name, value in self.method.step(batch).items():
+                    self.sums[name] += value
+            self.steps_in_epoch += 1
+            done = self.epoch * len(batches) + self.steps_in_epoch
+            if on_step:
+                on_step(done, self.config.optimizer.epochs * len(batches))
+            every = self.config.checkpoint_every
+            if every and done % every == 0 and self.steps_in_epoch < len(batches):
+                self.seconds += time.perf_counter() - started
+                started = time.perf_counter()
+                self._save_state()
+        self.method.end_epoch()
+        rate = self.optimizer.param_groups[0]["lr"]
+        self.schedule.step()
+        self.epoch += 1
+        self.seconds += time.perf_counter() - started
+        trained = {f"train/{name}": total / len(batches) for name, total in self.sums.items()}
+        self.sums.clear()
+        self.steps_in_epoch = 0
+        self._end_epoch({"learning_rate": rate} | trained)
+
+    def _end_epoch(self, trained: dict[str, float]) -> None:
+        metrics = self._evaluate(self.model, "validation")
+        row = {"epoch": float(self.epoch), **trained}
+        row |= {f"validation/{name}": value for name, value in metrics.items()}
+        self.history.append(row)
+        self._check_finite()
+        for selector in SELECTORS:
+            if selector not in self.best or metrics[selector] > self.best[selector]["value"]:
+                self.best[selector] = {"value": metrics[selector], "epoch": self.epoch}
+                self._save_model(self.folder.best(selector), self.model, self.epoch)
+        self._save_state()
+        self.folder.log_epoch(row, self.history)
+
+    def _evaluate(self, model: nn.Module, split: str) -> Metrics:
+        samples = getattr(self.data, split)
+        with self.fabric.autocast():
+            logits = predict(model, samples, self.device)
+        return classification_metrics(
+            logits, samples.labels, samples.groups, self.data.group_counts
+        )
+
+    def _test(self) -> dict[str, Any]:
+        """Finish and test the last weights and every selected ones; write the run's row."""
+        tested = {"last": self._finished(self.model, self.epoch, self.folder.last)}
+        for selector, best in self.best.items():
+            path = self.folder.best(selector)
+            model = copy.deepcopy(self.model)
+            model.load_state_dict(load_checkpoint(path)["model"])
+            finished = self.folder.selected(selector)
+            tested[selector] = self._finished(model, int(best["epoch"]), finished)
+        row = {
+            "method": self.config.method,
+            "title": self.method.title,
+            "budget": self.method.budget,
+            "dataset": self.data.name,
+            "seed": self.config.seed,
+            "last": tested["last"],
+            "selected": tested[self.config.select_by],
+            "selected_by": f"validation {self.config.select_by}",
+            "selections": {selector: tested[selector] for selector in SELECTORS},
+            "seconds": round(self.seconds, 2),
+            "epochs": self.epoch,
+            "folder": str(self.folder.path),
+        }
+        self.folder.finish(row, self.method, self.data.train)
+        return row
+
+    def _finished(self, model: nn.Module, epoch: int, path: Path) -> dict[str, float]:
+        model = copy.deepcopy(model)
+        self.method.finish(model)
+        self._save_model(path, model, epoch)
+        return {"epoch": epoch, **test_metrics(self._evaluate(model, "test"))}
+
+    def _check_finite(self) -> None:
+        for name, parameter in self.model.named_parameters():
+            if not torch.isfinite(parameter).all():
+                raise Divergence(
+                    f"epoch {self.epoch}: the weights '{name}' are not finite; the last good "
+                    f"checkpoint is {self.folder.state}: lower a learning rate"
+                )
+
+    def _save_model(self, path: Path, model: nn.Module, epoch: int) -> None:
+        save_checkpoint(
+            path,
+            {
+                "config": config_to_dict(self.config),
+                "model": model.state_dict(),
+                "epoch": epoch,
+            },
+        )
+
+    def _save_state(self) -> None:
+        cuda = self.device.type == "cuda"
+        save_checkpoint(
+            self.folder.state,
+            {
+                "config": config_to_dict(self.config),
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "schedule": self.schedule.state_dict(),
+                "method": self.method.state_dict(),
+                "epoch": self.epoch,
+                "steps_in_epoch": self.steps_in_epoch,
+                "sums": dict(self.sums),
+                "history": self.history,
+                "best": self.best,
+                "seconds": self.seconds,
+                "random": {
+                    "torch": torch.get_rng_state(),
+                    "cuda": torch.cuda.get_rng_state(self.device) if cuda else None,
+                    "generator": self.generator.get_state(),
+                },
+            },
+        )
+
+    def _load_state(self) -> None:
+        state = load_checkpoint(self.folder.state)
+        if state["config"] != config_to_dict(self.config):
+            raise ValueError(
+                f"{self.folder.path} holds a run of another config: resume it with the config it "
+                f"began with ({self.folder.config}), or choose another folder"
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.method.load_state_dict(state["method"])
+        self.epoch, self.steps_in_epoch = state["epoch"], state["steps_in_epoch"]
+        self.sums.update(state["sums"])
+        self.history, self.best = state["history"], state["best"]
+        self.seconds = state["seconds"]
+        random: dict[str, Tensor] = state["random"]
+        torch.set_rng_state(random["torch"])
+        if self.device.type == "cuda" and random["cuda"] is not None:
+            torch.cuda.set_rng_state(random["cuda"], self.device)
+        self.generator.set_state(random["generator"])
+
+
+def train(
+    config: RunConfig, out: Path, *, resume: bool = False, on_step: OnStep | None = None
+) -> dict[str, Any]:
+    """Train one method; see `Trainer`.
+
+    Args:
+        config: what to run.
+        out: the run's folder, made if missing.
+        resume: go on with the run that the folder holds; a finished one is returned as it is.
+        on_step: called after every training step.
+
+    Returns:
+        The run's row of `results.json`.
+
+    Raises:
+        ValueError: the folder holds a run and `resume` is off, or the config is wrong.
+        Divergence: training left the numbers.
+    """
+    folder = RunFolder(out)
+    finished = folder.begin(config, resume)
+    if finished is not None:
+        return finished
+    with folder:
+        return Trainer(config, folder).run(on_step)

@@ -1,0 +1,21 @@
+"""Shared by all rooms: one thread, a known random state, and `benchmarks` within reach."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.append(str(Path(__file__).parents[1]))
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def known_random_state() -> Iterator[None]:
+    """Every test begins with seed 0 and leaves no trace in the next one."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield

@@ -1,0 +1,111 @@
+"""Splits are disjoint and balanced as promised; the bias has exactly the correlation asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from causalogit.config import DataConfig
+from causalogit.data import build_data
+from causalogit.data.biases import COLOURS, assign_attributes
+from causalogit.data.build import split_indices
+from causalogit.data.sources import digits
+
+
+@pytest.fixture(scope="module")
+def data():
+    return build_data(DataConfig(), seed=0)
+
+
+def test_sizes_and_balance(data):
+    assert [len(s) for s in (data.train, data.meta, data.validation, data.test)] == [
+        3500, 100, 400, 1000,
+    ]  # fmt: skip
+    for split, each in ((data.meta, 4), (data.validation, 16), (data.test, 40)):
+        assert torch.bincount(split.groups, minlength=25).tolist() == [each] * 25
+    assert data.class_counts.tolist() == [700] * 5
+
+
+@pytest.mark.parametrize("correlation", [0.8, 0.95, 1.0, 0.2])
+def test_training_correlation_is_exact(correlation):
+    train = build_data(DataConfig(correlation=correlation), seed=1).train
+    colours = train.groups % 5
+    for label in range(5):
+        own = colours[train.labels == label]
+        assert (own == label).sum().item() == round(700 * correlation)
+        others = torch.bincount(own[own != label], minlength=5)
+        others = torch.cat([others[:label], others[label + 1 :]])
+        assert others.max() - others.min() <= 1
+
+
+def test_no_image_is_in_two_splits():
+    labels = digits().labels
+    parts = split_indices(
+        labels, {"meta": 100, "validation": 400, "test": 1000}, torch.Generator().manual_seed(3)
+    )
+    together = torch.cat(list(parts.values()))
+    assert len(together) == len(labels)
+    assert len(together.unique()) == len(labels)
+    for part in parts.values():
+        assert len(torch.bincount(labels[part]).unique()) == 1
+
+
+def test_images_are_the_digit_on_its_colour(data):
+    train = data.train
+    for i in range(0, 3500, 500):
+        colour = COLOURS[train.groups[i] % 5]
+        for row in range(28):
+            for column in range(28):
+                pixel = train.images[i, :, row, column]
+                if train.masks[i, 0, row, column] == 0:
+                    assert torch.equal(pixel, colour)
+                else:
+                    assert pixel.unique().numel() == 1  # grey ink, untouched
+
+
+def test_seed_decides_everything():
+    first, again, other = (build_data(DataConfig(), seed).train for seed in (0, 0, 1))
+    assert torch.equal(first.images, again.images)
+    assert not torch.equal(first.images, other.images)
+
+
+def test_biased_meta_set_is_drawn_like_training():
+    meta = build_data(DataConfig(meta="biased"), seed=0).meta
+    assert ((meta.groups % 5) == meta.labels).float().mean().item() == pytest.approx(0.95)
+
+
+def test_box_and_dilated_masks_are_on_training_images_only(data):
+    for kind in ("box", "dilated"):
+        other = build_data(DataConfig(masks=kind), seed=0)
+        assert (other.train.masks >= data.train.masks).all()
+        assert other.train.masks.sum() > data.train.masks.sum()
+        assert torch.equal(other.meta.masks, data.meta.masks)
+        assert torch.equal(other.test.masks, data.test.masks)
+
+
+def test_attribute_assignment_without_agreement():
+    labels = torch.arange(3).repeat(10)
+    assigned = assign_attributes(labels, 3, 0.0, torch.Generator())
+    assert (assigned != labels).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"source": "digit"}, "'digit' is not known: choose among"),
+        ({"meta_size": 101}, "data.meta_size is 101, which 5 classes cannot share"),
+        ({"test_size": 5000}, "has 1000 images, but meta, validation and test ask for 1100"),
+    ],
+)
+def test_wrong_configs_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        build_data(replace(DataConfig(), **change), seed=0)
+
+
+def test_out_of_range_values_are_named():
+    with pytest.raises(ValueError, match=r"data.correlation is 1.5"):
+        DataConfig(correlation=1.5)
+    with pytest.raises(ValueError, match=r"data.test_size is 0"):
+        DataConfig(test_size=0)

@@ -1,0 +1,38 @@
+"""Orders depend on seed and epoch alone; the meta stream on its generator alone."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import torch
+
+from causalogit.data import Split, endless_batches, epoch_order
+
+
+def test_epoch_order_is_a_permutation_that_changes_with_seed_and_epoch():
+    order = epoch_order(50, None, seed=3, epoch=7)
+    assert sorted(order.tolist()) == list(range(50))
+    assert torch.equal(order, epoch_order(50, None, seed=3, epoch=7))
+    assert not torch.equal(order, epoch_order(50, None, seed=3, epoch=8))
+    assert not torch.equal(order, epoch_order(50, None, seed=4, epoch=7))
+
+
+def test_weights_decide_how_often_a_sample_comes():
+    weights = torch.tensor([0.0, 1.0, 3.0], dtype=torch.float64).repeat(1000)
+    drawn = torch.bincount(epoch_order(3000, weights, 0, 0) % 3, minlength=3)
+    assert drawn[0] == 0
+    assert 2.5 < drawn[2] / drawn[1] < 3.6
+
+
+def test_endless_batches_go_on_from_the_generator_state():
+    split = Split(torch.rand(10, 1, 2, 2), torch.arange(10), None, torch.arange(10))
+    generator = torch.Generator().manual_seed(5)
+    stream = endless_batches(split, 4, generator, torch.device("cpu"))
+    next(stream)
+    state = generator.get_state()
+    later = [batch.labels for batch in islice(stream, 3)]
+    other = torch.Generator()
+    other.set_state(state)
+    again = [b.labels for b in islice(endless_batches(split, 4, other, torch.device("cpu")), 3)]
+    assert all(torch.equal(a, b) for a, b in zip(later, again, strict=True))
+    assert all(len(batch.unique()) == 4 for batch in later)

@@ -1,0 +1,39 @@
+"""A task on a few digits, cheap enough for a step of every method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+
+from causalogit.config import DataConfig, RunConfig
+from causalogit.data import Data, build_data
+from causalogit.methods import Task
+from causalogit.models import build_model
+from causalogit.train.optimizer import build_optimizer
+
+
+@cache
+def few_digits() -> Data:
+    sizes = DataConfig(meta_size=50, validation_size=50, test_size=4000)
+    return build_data(sizes, seed=0)
+
+
+@pytest.fixture
+def make_task() -> Callable[..., Task]:
+    def make(**options: object) -> Task:
+        config = replace(RunConfig(), **options)
+        model = build_model("lenet", 5, 3, seed=0)
+        return Task(
+            config,
+            few_digits(),
+            model,
+            build_optimizer(model, config.optimizer),
+            torch.Generator().manual_seed(0),
+            torch.device("cpu"),
+        )
+
+    return make

@@ -1,0 +1,149 @@
+"""What is special about each control."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from causalogit.config import ClpConfig, ControlsConfig, NetworkConfig
+from causalogit.core import THE_TEN, Classifier
+from causalogit.data import epoch_order
+from causalogit.methods import build_method
+from causalogit.methods.clp import choose_characteristics
+from causalogit.methods.dfr import _logistic_regression
+
+
+def some(task, count=64):
+    return task.data.train.batch(torch.arange(count) * 13 % 900)
+
+
+def test_meta_images_are_added_once_an_epoch(make_task):
+    task = make_task(method="erm_meta")
+    split = build_method(task).training_split()
+    assert len(split) == 900 + 50
+    assert torch.equal(split.images[900:], task.data.meta.images)
+
+
+@pytest.mark.parametrize("name", ["group_balanced", "group_dro"])
+def test_groups_are_drawn_equally_often(name, make_task):
+    task = make_task(method=name)
+    drawn = epoch_order(50_000, None, 0, 0)  # only to fix the size below
+    weights = build_method(task).sampling_weights()
+    drawn = torch.multinomial(weights, 50_000, True, generator=torch.Generator().manual_seed(0))
+    counts = torch.bincount(task.data.train.groups[drawn], minlength=25)
+    present = task.data.group_counts > 0
+    expected = 50_000 / present.sum()
+    assert ((counts[present] - expected).abs() < 0.15 * expected).all()
+
+
+def test_group_dro_against_a_loop(make_task):
+    task = make_task(method="group_dro", controls=ControlsConfig(group_dro_step=0.5))
+    method, batch = build_method(task), some(task)
+    logits = copy.deepcopy(task.model)(batch.images)
+    losses = torch.nn.functional.cross_entropy(logits, batch.labels, reduction="none")
+    weights = [1 / 25] * 25
+    means = [0.0] * 25
+    for group in range(25):
+        own = [losses[i].item() for i in range(len(losses)) if batch.groups[i] == group]
+        if own:
+            means[group] = sum(own) / len(own)
+            weights[group] *= torch.tensor(0.5 * means[group]).exp().item()
+    weights = [w / sum(weights) for w in weights]
+    metrics = method.step(batch)
+    expected = sum(w * m for w, m in zip(weights, means, strict=True))
+    assert metrics["loss/train"] == pytest.approx(expected, rel=1e-4)
+    assert torch.allclose(method.weights, torch.tensor(weights), rtol=1e-4)
+
+
+def test_factual_images_keep_the_object_and_change_the_background(make_task):
+    task = make_task(method="erm_factual")
+    batch = some(task)
+    changed = build_method(task).images(batch)
+    on = (batch.masks > 0).expand_as(changed)
+    assert torch.equal(changed[on], batch.images[on])
+    assert (changed[~on] != batch.images[~on]).float().mean() > 0.5
+
+
+def test_dfr_is_logistic_regression_on_features(make_task):
+    task = make_task(method="dfr")
+    method = build_method(task)
+    before = copy.deepcopy(task.model)
+    method.finish(task.model)
+    meta = task.data.meta
+    classifier = Classifier(before, 5)
+    with torch.no_grad():
+        _, features = classifier(meta.images)
+    weight, bias = _logistic_regression(features.double(), meta.labels, 0)
+    expected = (features.double() @ weight.T + bias).argmax(1)
+    task.model.eval()
+    assert torch.equal(task.model(meta.images).argmax(1), expected)
+    for name, parameter in task.model.named_parameters():
+        same = torch.equal(parameter, dict(before.named_parameters())[name])
+        assert same != name.startswith("classifier.5")  # only the last layer is refitted
+
+
+def test_logistic_regression_undoes_its_standardisation():
+    torch.manual_seed(0)
+    features = torch.randn(60, 4, dtype=torch.float64) * torch.tensor([1.0, 10, 0.1, 3]) + 5
+    labels = (features[:, 0] + features[:, 1] / 10 > 5.5).long() + (features[:, 3] > 6).long()
+    weight, bias = _logistic_regression(features, labels, seed=0)
+    normal = (features - features.mean(0)) / features.std(0)
+    candidates = [
+        LogisticRegression(C=c, max_iter=2000).fit(normal.numpy(), labels.numpy())
+        for c in (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+    ]
+    ours = (features @ weight.T + bias).numpy()
+    assert any(abs(ours - c.decision_function(normal.numpy())).max() < 1e-6 for c in candidates)
+
+
+def test_product_of_experts_with_alpha_zero_is_erm(make_task):
+    ends = []
+    for name in ("erm", "product_of_experts"):
+        task = make_task(method=name, controls=ControlsConfig(product_alpha=0.0))
+        build_method(task).step(some(task))
+        ends.append(torch.cat([p.flatten() for p in task.model.parameters()]))
+    assert torch.equal(*ends)
+
+
+def test_meta_lp_has_the_clean_term_only(make_task):
+    task = make_task(method="meta_lp")
+    metrics = build_method(task).step(some(task))
+    assert "loss/meta_clean" in metrics
+    assert not {"loss/meta_factual", "loss/meta_counterfactual"} & set(metrics)
+    metrics = build_method(make_task(method="clp")).step(some(task))
+    assert {"loss/meta_factual", "loss/meta_counterfactual"} <= set(metrics)
+
+
+def test_config_overrides_a_methods_own_network(make_task):
+    chosen = ClpConfig(network=NetworkConfig(form="vector", bound=float("inf")))
+    method = build_method(make_task(method="clp_factual", clp=chosen))
+    form = method.clp.network.form
+    assert type(form).__name__ == "Vector"
+    assert form.bound is None
+    own = build_method(make_task(method="clp_factual")).clp.network.form
+    assert type(own).__name__ == "Target"
+
+
+def test_expert_form_of_clp_runs_and_reports_alpha(make_task):
+    expert = ClpConfig(network=NetworkConfig(form="expert"))
+    task = make_task(method="clp", clp=expert)
+    metrics = build_method(task).step(some(task))
+    assert 0 < metrics["delta/alpha"] < 1
+
+
+def test_characteristics_are_left_out_and_replaced_by_name():
+    base = ClpConfig()
+    assert choose_characteristics(base) == THE_TEN
+    without = choose_characteristics(replace(base, without=("loss", "class")))
+    assert without == tuple(
+        n for n in THE_TEN
+        if n not in {"loss", "class_proportion", "class_loss", "weight_norm"}
+    )  # fmt: skip
+    swapped = choose_characteristics(replace(base, replace={"entropy": "confidence"}))
+    assert swapped[THE_TEN.index("entropy")] == "confidence"
+    with pytest.raises(ValueError, match=r"name \['los'\], not among"):
+        choose_characteristics(replace(base, without=("los",)))

@@ -1,0 +1,138 @@
+"""A run's folder, its selection, and that it goes on bit for bit."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+import torch
+import yaml
+
+from causalogit.config import config_to_dict
+from causalogit.core import Divergence
+from causalogit.evaluate.metrics import classification_metrics, predict
+from causalogit.train import load_run, train
+from causalogit.train.checkpoint import load_checkpoint
+from causalogit.train.folder import RunFolder
+from causalogit.train.loop import Trainer
+
+ROW_KEYS = {
+    "method", "title", "budget", "dataset", "seed", "last", "selected", "selected_by",
+    "selections", "seconds", "epochs", "folder",
+}  # fmt: skip
+
+
+class Killed(Exception):
+    """Stands in for a power cut in the middle of a step."""
+
+
+def kill_after(steps):
+    def on_step(done, total):
+        if done == steps:
+            raise Killed
+
+    return on_step
+
+
+def same_weights(first, second):
+    a, b = (load_checkpoint(path)["model"] for path in (first, second))
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_folder_holds_everything(tiny, tmp_path):
+    config = tiny(method="clp")
+    row = train(config, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    assert yaml.safe_load(folder.config.read_text()) == config_to_dict(config)
+    environment = json.loads((folder.path / "environment.json").read_text())
+    assert environment["packages"]["torch"] == torch.__version__.split("+")[0] or environment
+    assert set(row) == ROW_KEYS
+    assert json.loads(folder.results.read_text()) == {"runs": [row]}
+    with (folder.path / "metrics.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [line["epoch"] for line in lines] == ["1.0", "2.0", "3.0"]
+    assert float(lines[0]["learning_rate"]) > float(lines[2]["learning_rate"])
+    assert list((folder.path / "tensorboard").iterdir())
+    run = load_run(folder.path)
+    assert run.perturbations is not None
+    assert run.perturbations.delta.shape == (400, 5)
+    assert run.perturbations.characteristics.shape == (400, 10)
+    assert not [p for p in folder.path.rglob(".*") if p.is_file()]  # no temporary file left
+
+
+@pytest.mark.parametrize("method", ["erm", "clp_factual", "group_dro", "dfr_augmented"])
+@pytest.mark.parametrize("steps", [1, 13, 20, 39])
+def test_killed_and_resumed_equals_uninterrupted(method, steps, tiny, tmp_path):
+    config = tiny(method=method, checkpoint_every=6)
+    whole = train(config, tmp_path / "whole")
+    with pytest.raises(Killed):
+        train(config, tmp_path / "cut", on_step=kill_after(steps))
+    torch.rand(7)  # another process would begin with another random state
+    resumed = train(config, tmp_path / "cut", resume=True)
+    for name in ("last.ckpt", "state.ckpt", "selected-mean.ckpt", "best-worst_group.ckpt"):
+        assert same_weights(tmp_path / "whole" / name, tmp_path / "cut" / name), name
+    assert resumed["last"] == whole["last"]
+    assert resumed["selected"] == whole["selected"]
+    history = [(tmp_path / n / "metrics.csv").read_text() for n in ("whole", "cut")]
+    assert history[0] == history[1]
+
+
+def test_selection_is_by_validation_only(tiny, tmp_path):
+    row = train(tiny(method="erm_factual"), tmp_path)
+    run = load_run(tmp_path)
+    best = max(run.history, key=lambda past: past["validation/accuracy/mean"])
+    assert row["selected"]["epoch"] == best["epoch"]
+    assert row["selected"] == row["selections"]["accuracy/mean"]
+    assert row["selected_by"] == "validation accuracy/mean"
+    logits = predict(run.model, run.data.test, torch.device("cpu"))
+    tested = classification_metrics(
+        logits, run.data.test.labels, run.data.test.groups, run.data.group_counts
+    )
+    assert row["selected"]["accuracy/test_mean"] == tested["accuracy/mean"]
+    assert row["selected"]["accuracy/worst_group"] == tested["accuracy/worst_group"]
+    by_group = train(
+        tiny(method="erm_factual", select_by="accuracy/worst_group"), tmp_path / "other"
+    )
+    assert by_group["selected"] == by_group["selections"]["accuracy/worst_group"]
+
+
+def test_callers_random_state_is_left_alone(tiny, tmp_path):
+    before = torch.get_rng_state()
+    train(tiny(method="meta_lp"), tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_run_does_not_depend_on_callers_random_state(tiny, tmp_path):
+    train(tiny(method="clp"), tmp_path / "a")
+    torch.manual_seed(99)
+    train(tiny(method="clp"), tmp_path / "b")
+    assert same_weights(tmp_path / "a" / "last.ckpt", tmp_path / "b" / "last.ckpt")
+
+
+def test_folder_is_never_overwritten(tiny, tmp_path):
+    train(tiny(method="erm"), tmp_path)
+    with pytest.raises(ValueError, match="holds a run already: resume it, or choose another"):
+        train(tiny(method="erm"), tmp_path)
+    with pytest.raises(ValueError, match="holds a run of another config"):
+        train(tiny(method="erm", seed=1), tmp_path, resume=True)
+    assert train(tiny(method="erm"), tmp_path, resume=True)["method"] == "erm"
+
+
+def test_divergence_keeps_the_last_good_checkpoint(tiny, tmp_path, monkeypatch):
+    config = tiny(method="erm")
+
+    class Breaks(Trainer):
+        def _train_epoch(self, on_step):
+            if self.epoch == 1:
+                with torch.no_grad():
+                    next(self.model.parameters()).fill_(torch.nan)
+            super()._train_epoch(on_step)
+
+    folder = RunFolder(tmp_path)
+    assert folder.begin(config, resume=False) is None
+    with pytest.raises(Divergence, match="are not finite; the last good"), folder:
+        Breaks(config, folder).run()
+    state = load_checkpoint(folder.state)
+    assert state["epoch"] == 1
+    assert all(torch.isfinite(value).all() for value in state["model"].values())
