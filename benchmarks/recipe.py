@@ -3,7 +3,7 @@
     python -m benchmarks.recipe --out runs/recipe
 
 Trains every candidate with seeds 10 to 14, which no reported table uses, and prints the validation
-accuracy of the last epoch. No test figure is read.
+accuracy of the last epoch; no test figure is read.
 """
 
 from __future__ import annotations
@@ -14,22 +14,28 @@ import json
 from pathlib import Path
 from statistics import mean
 
-from causalogit.config import ClpConfig, ControlsConfig, FillName, NetworkConfig, RunConfig
+from causalogit.config import (
+    ClpConfig,
+    ControlsConfig,
+    DataConfig,
+    FillName,
+    NetworkConfig,
+    RunConfig,
+)
 from causalogit.train import compare
 from causalogit.train.checkpoint import write_json
 from causalogit.train.compare import run_folder
 
 SEEDS = range(10, 15)
-
-
+# nearly all held-out images validate: 55 a group instead of 16
+DATA = DataConfig(validation_size=1375, test_size=25)
 FILLS: tuple[FillName, ...] = ("random", "mixed_rand", "shuffle")
 NETWORKS = {
+    "contrast 1": NetworkConfig("contrast", 1.0, 1e-2),
     "target 1": NetworkConfig("target", 1.0, 1e-2),
-    "target 2": NetworkConfig("target", 2.0, 1e-2),
-    "target 4": NetworkConfig("target", 4.0, 1e-2),
-    "target 1, rate 1e-3": NetworkConfig("target", 1.0, 1e-3),
     "vector 1": NetworkConfig("vector", 1.0, 1e-3),
     "expert 1": NetworkConfig("expert", 1.0, 1e-3),
+    "contrast 3": NetworkConfig("contrast", 3.0, 1e-2),
 }
 
 
@@ -37,20 +43,15 @@ def candidates() -> dict[str, RunConfig]:
     """The settings tried: the control with each fill, then CLP on the fill that served it best."""
     tried = {
         f"erm_factual {fill}": RunConfig(
-            method="erm_factual", controls=ControlsConfig(train_fill=fill)
+            method="erm_factual", data=DATA, controls=ControlsConfig(train_fill=fill)
         )
         for fill in FILLS
     }
     best = ControlsConfig(train_fill="random")
     for name, network in NETWORKS.items():
         tried[f"clp_factual {name}"] = RunConfig(
-            method="clp_factual", clp=ClpConfig(network=network), controls=best
+            method="clp_factual", data=DATA, clp=ClpConfig(network=network), controls=best
         )
-    tried["clp_factual target 2, no counterfactual term"] = RunConfig(
-        method="clp_factual",
-        clp=ClpConfig(network=NETWORKS["target 2"], counterfactual="none"),
-        controls=best,
-    )
     return tried
 
 

@@ -93,8 +93,8 @@ class NetworkConfig:
     """The perturbation network and its optimizer (Adam).
 
     Args:
-        form: what its outputs mean: a free vector, the label's logit, or an expert's strength;
-            null for the method's own choice.
+        form: what its outputs mean: a free vector, the label's logit, the same centred over the
+            batch, or an expert's strength; null for the method's own choice.
         bound: largest size of an element of delta (for "expert": of alpha); .inf for none, null
             for the method's own choice.
         learning_rate: of its Adam; null for the method's own choice.
@@ -104,7 +104,7 @@ class NetworkConfig:
         activation: between the layers.
     """
 
-    form: Literal["vector", "target", "expert"] | None = None
+    form: Literal["vector", "target", "contrast", "expert"] | None = None
     bound: float | None = None
     learning_rate: float | None = None
     weight_decay: float = 0.0
@@ -176,7 +176,7 @@ class ControlsConfig:
         group_dro_step: step size of GroupDRO's group weights.
     """
 
-    train_fill: FillName = "mixed_rand"
+    train_fill: FillName = "random"
     product_alpha: float = 1.0
     group_dro_step: float = 0.01
 

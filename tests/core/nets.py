@@ -65,7 +65,11 @@ def batch(
 
 
 def plain_step(
-    model: nn.Module, optimizer: Optimizer, images: Tensor, labels: Tensor, delta: Tensor | None = None
+    model: nn.Module,
+    optimizer: Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    delta: Tensor | None = None,
 ) -> None:
     """What every training loop does, with a perturbation of the logits if there is one."""
     optimizer.zero_grad()

@@ -123,7 +123,12 @@ def test_characteristics_are_detached_from_the_classifier() -> None:
 
 
 def test_columns_are_in_the_order_of_the_names() -> None:
-    arguments = (torch.randn(4, 3), torch.randn(4, 2), torch.randn(3, 2), torch.tensor([0, 1, 2, 2]))
+    arguments = (
+        torch.randn(4, 3),
+        torch.randn(4, 2),
+        torch.randn(3, 2),
+        torch.tensor([0, 1, 2, 2]),
+    )
     everything = table()(*arguments)
     for names in [("margin", "loss"), GROUPS["class"], THE_TEN[::-1]]:
         columns = [THE_TEN.index(n) for n in names]
@@ -253,7 +258,12 @@ def test_statistics_go_on_where_a_checkpoint_stopped(stop: int) -> None:
 
 def test_the_table_takes_the_batch_in_unless_told_not_to() -> None:
     look: Callable[..., Tensor] = table(names=("loss", "class_loss", "relative_loss"))
-    arguments = (torch.randn(4, 3), torch.randn(4, 2), torch.randn(3, 2), torch.tensor([0, 1, 1, 1]))
+    arguments = (
+        torch.randn(4, 3),
+        torch.randn(4, 2),
+        torch.randn(3, 2),
+        torch.tensor([0, 1, 1, 1]),
+    )
     assert torch.equal(look(*arguments, update=False)[:, 1], torch.zeros(4))
     losses, means, relative = look(*arguments).T
     # in the first epoch the batch itself is part of its classes' means

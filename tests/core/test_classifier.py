@@ -117,9 +117,11 @@ def test_random_state_is_kept_and_begins_where_told() -> None:
     with classifier.random_state_kept():
         assert not torch.equal(torch.rand(3), first)
     assert torch.equal(torch.get_rng_state(), after)
-    with pytest.raises(KeyError), classifier.random_state_kept(start):
+    with classifier.random_state_kept(start):
         assert torch.equal(torch.rand(3), first)
-        raise KeyError
+    assert torch.equal(torch.get_rng_state(), after)
+    with pytest.raises(RuntimeError), classifier.random_state_kept(start):
+        torch.rand(-1)
     assert torch.equal(torch.get_rng_state(), after)
 
 

@@ -152,7 +152,9 @@ def test_a_model_in_evaluation_mode_stays_there() -> None:
 # --- Eqs. 8-10, written the way the paper does ---------------------------------------------------
 
 
-def textbook_meta_loss(model: nn.Module, weights: dict[str, Tensor], meta: tuple[Tensor, ...]) -> Tensor:
+def textbook_meta_loss(
+    model: nn.Module, weights: dict[str, Tensor], meta: tuple[Tensor, ...]
+) -> Tensor:
     images, labels, masks = meta
     buffers = {n: b.clone() for n, b in model.named_buffers()}
     together = torch.cat([images, masks * images, (1 - masks) * images])
@@ -197,9 +199,7 @@ def test_a_step_is_equations_8_to_10(solver: Solver, form: str) -> None:
             delta = twin_network.form(twin_network.mlp(inputs), labels, None)
             return nn.functional.cross_entropy(u + delta, labels), delta
 
-        gradients = torch.autograd.grad(
-            train_loss()[0], list(weights.values()), create_graph=True
-        )
+        gradients = torch.autograd.grad(train_loss()[0], list(weights.values()), create_graph=True)
         w_hat = {
             n: w - eta1 * (g + decay * w)
             for (n, w), g in zip(weights.items(), gradients, strict=True)
@@ -209,12 +209,12 @@ def test_a_step_is_equations_8_to_10(solver: Solver, form: str) -> None:
         slopes = torch.autograd.grad(meta_loss, omega, retain_graph=True)
         with torch.no_grad():
             for weight, slope in zip(omega, slopes, strict=True):
-                weight -= eta2 * slope
+                weight.sub_(eta2 * slope)
         loss, delta = train_loss()
         gradients = torch.autograd.grad(loss, list(weights.values()))
         with torch.no_grad():
             for weight, gradient in zip(weights.values(), gradients, strict=True):
-                weight -= eta1 * (gradient + decay * weight)
+                weight.sub_(eta1 * (gradient + decay * weight))
 
         for own, expected in [(network, twin_network), (model, twin)]:
             torch.testing.assert_close(

@@ -123,7 +123,7 @@ def test_pixels_that_are_not_finite_touch_nothing(
 def test_bad_pixels_raise_or_end_patience() -> None:
     clp = perturber("raise")
     before = everything(clp)
-    with pytest.raises(Divergence, match="1 of 8 images hold values .* look at the files"):
+    with pytest.raises(Divergence, match=r"1 of 8 images hold values .* look at the files"):
         clp.step(*bad_pixels(NAN, 0))
     assert same(everything(clp), before)
     clp = perturber("clip")

@@ -130,9 +130,7 @@ def test_the_optimizer_and_the_weights_are_only_read() -> None:
     real_step(model, optimizer, gradients_of(model, 0))
     before = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
     ahead_of(model, optimizer, gradients_of(model, 1))
-    torch.testing.assert_close(
-        (model.state_dict(), optimizer.state_dict()), before, rtol=0, atol=0
-    )
+    torch.testing.assert_close((model.state_dict(), optimizer.state_dict()), before, rtol=0, atol=0)
 
 
 def test_adam_stays_finite_where_a_gradient_is_zero() -> None:

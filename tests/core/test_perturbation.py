@@ -28,16 +28,15 @@ def inputs() -> tuple[Tensor, Tensor, Tensor]:
     return torch.randn(B, K), labels, torch.randn(B, C).log_softmax(1)
 
 
-@pytest.mark.parametrize("form", ["vector", "target"])
+@pytest.mark.parametrize("form", ["vector", "target", "contrast"])
 @pytest.mark.parametrize("bound", [1.0, None])
 def test_delta_starts_at_zero_and_learns(form: str, bound: float | None) -> None:
     network = PerturbationNetwork(K, C, form, bound=bound)
     delta = network(*inputs())
     assert torch.equal(delta, torch.zeros(B, C))
-    # from zero the last layer learns at once: tanh has slope 1, times the bound
-    torch.manual_seed(0)
+    # from zero the last layer learns at once
     values, labels, spurious = inputs()
-    network(values, labels, spurious)[range(B), labels].sum().backward()
+    (network(values, labels, spurious)[range(B), labels] * torch.randn(B)).sum().backward()
     assert network.mlp[-1].weight.grad.abs().sum() > 0
 
 
@@ -83,11 +82,28 @@ def test_target_does_not_know_which_class_it_is() -> None:
     )
 
 
+@pytest.mark.parametrize("bound", [2.0, None])
+def test_contrast_is_target_less_its_mean_over_the_batch(bound: float | None) -> None:
+    network = spread(PerturbationNetwork(K, C, "contrast", bound=bound))
+    values, labels, _ = inputs()
+    delta = network(values, labels)
+    amount = network.mlp(values).squeeze(1)
+    if bound is not None:
+        amount = bound * amount.tanh()
+    for i, label in enumerate(labels.tolist()):
+        for c in range(C):
+            expected = (amount[i] - amount.sum() / B).item() if c == label else 0.0
+            assert delta[i, c].item() == pytest.approx(expected, abs=1e-5)
+    assert torch.equal(network(values[:1], labels[:1]), torch.zeros(1, C))  # no one to differ from
+
+
 @pytest.mark.parametrize(("bound", "start"), [(1.0, 0.5), (4.0, 2.0), (None, 1.0)])
 def test_expert_scales_the_spurious_logits(bound: float | None, start: float) -> None:
     network = PerturbationNetwork(K, C, "expert", bound=bound)
     values, labels, spurious = inputs()
-    torch.testing.assert_close(network(values, labels, spurious), start * spurious, atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        network(values, labels, spurious), start * spurious, atol=1e-4, rtol=0
+    )
     spread(network, scale=0.3)
     alpha = network(values, labels, spurious) / spurious
     torch.testing.assert_close(alpha, alpha[:, :1].expand(-1, C))  # one strength a sample
@@ -130,7 +146,10 @@ def test_activation_by_name(name: str, kind: type[nn.Module]) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"form": "matrix"}, r"output form 'matrix' is not known: choose among \['expert'"),
+        (
+            {"form": "matrix"},
+            r"output form 'matrix' is not known: choose among \['contrast', 'expert'",
+        ),
         ({"activation": "step"}, r"activation 'step' is not known: choose among \['gelu'"),
         ({"depth": 0}, r"depth \(0\)"),
         ({"hidden": 0}, r"hidden \(0\)"),
@@ -203,4 +222,6 @@ def test_a_new_form_is_one_small_class(centred: str) -> None:
     metrics = clp.step(*batch(8))
     assert metrics["delta/label"] != 0
     assert any(not torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
-    torch.testing.assert_close(clp.perturbation(*batch(8))[1].sum(1), torch.zeros(8), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        clp.perturbation(*batch(8))[1].sum(1), torch.zeros(8), atol=1e-5, rtol=0
+    )

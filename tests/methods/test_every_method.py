@@ -87,7 +87,9 @@ def test_budget_a_does_without_masks_of_meta_images(name, make_task):
         if hide:
             meta = task.data.meta
             data = copy.copy(task.data)
-            object.__setattr__(data, "meta", type(meta)(meta.images, meta.labels, None, meta.groups))
+            object.__setattr__(
+                data, "meta", type(meta)(meta.images, meta.labels, None, meta.groups)
+            )
             object.__setattr__(task, "data", data)
         method = build_method(task)
         for batch in batches(task):

@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"causalogit: {error}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("\ncausalogit: stopped; the same command with --resume goes on\n")
+        sys.stderr.write("\ncausalogit: stopped; the same command goes on (train: --resume)\n")
         return 130
     return 0
 

@@ -12,7 +12,7 @@ from causalogit.core.characteristics import (
 from causalogit.core.classifier import Classifier
 from causalogit.core.clp import CausalLogitPerturbation
 from causalogit.core.expert import MaskedTransform, SpuriousExpert
-from causalogit.core.guard import Divergence, Guard
+from causalogit.core.guard import LIMITS, Divergence, Guard
 from causalogit.core.hypergradient import Solver, VirtualStep, delta_gradient
 from causalogit.core.losses import counterfactual_loss, saliency_penalty
 from causalogit.core.meta import MetaBatch, MetaObjective
@@ -22,6 +22,7 @@ __all__ = [
     "CHARACTERISTICS",
     "FORMS",
     "GROUPS",
+    "LIMITS",
     "THE_TEN",
     "CausalLogitPerturbation",
     "CharacteristicTable",

@@ -11,6 +11,9 @@ from torch import Tensor
 
 Action = Literal["clip", "skip", "raise"]
 
+LIMITS = {"loss": 1e4, "delta": 1e3, "hypergradient": 10.0}
+"""The largest size of each value before it counts as exploding."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -32,9 +35,7 @@ class Guard:
     """
 
     action: Action = "clip"
-    limits: dict[str, float] = field(
-        default_factory=lambda: {"loss": 1e4, "delta": 1e3, "hypergradient": 10.0}
-    )
+    limits: dict[str, float] = field(default_factory=LIMITS.copy)
     patience: int = 20
     skipped: dict[str, int] = field(default_factory=dict)
 

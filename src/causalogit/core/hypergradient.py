@@ -168,7 +168,7 @@ def _finite_difference(step: VirtualStep, tangents: dict[str, Tensor]) -> Tensor
         return torch.zeros_like(step.logits)
     relative = 0.02 * torch.finfo(step.logits.dtype).eps ** 0.5
     size = _norm(parameters)
-    h = relative * torch.where(size > 0, size, 1.0) / length
+    h: Tensor = relative * torch.where(size > 0, size, 1.0) / length
     moved = {n: p + h * tangents[n] for n, p in parameters.items()}
     return (step.classifier.probe(moved, step.images) - step.logits.detach()) / h
 
@@ -207,4 +207,4 @@ def _unroll(step: VirtualStep, meta_loss: MetaLoss) -> tuple[Tensor, Tensor]:
 
 
 def _norm(tensors: Mapping[str, Tensor]) -> Tensor:
-    return torch.stack([t.norm() for t in tensors.values()]).norm()
+    return torch.stack([t.square().sum() for t in tensors.values()]).sum().sqrt()

@@ -75,6 +75,20 @@ class Target:
         return F.one_hot(labels, self.num_classes) * _bounded(raw, self.bound)
 
 
+class Contrast(Target):
+    """`Target`, centred over the batch: which samples get more margin than others.
+
+    The same amount on every label's logit makes all gradients larger or smaller, and a larger step
+    nearly always lowers the meta loss one step ahead: `Target` tends to its bound. Without the
+    mean that shortcut is gone.
+    """
+
+    def __call__(self, raw: Tensor, labels: Tensor, spurious: Tensor | None) -> Tensor:
+        """`bound * tanh(raw)` less its mean over the batch at the label, 0 elsewhere."""
+        amount = _bounded(raw, self.bound)
+        return F.one_hot(labels, self.num_classes) * (amount - amount.mean(0))
+
+
 class Expert:
     """The direction from a spurious expert, the strength alpha > 0 from the network.
 
@@ -111,6 +125,7 @@ class Expert:
 FORMS: dict[str, Callable[[int, float | None], OutputForm]] = {
     "vector": Vector,
     "target": Target,
+    "contrast": Contrast,
     "expert": Expert,
 }
 
@@ -130,7 +145,7 @@ class PerturbationNetwork(nn.Module):
     Args:
         num_characteristics: K.
         num_classes: C.
-        form: `vector`, `target`, `expert`, or another key of `FORMS`.
+        form: `vector`, `target`, `contrast`, `expert`, or another key of `FORMS`.
         hidden: units of every hidden layer.
         depth: linear layers, at least 1; 2 is the paper's.
         activation: `relu`, `gelu`, `tanh` or `silu`.

@@ -69,3 +69,33 @@ def _means(values: Tensor, keys: Tensor, count: int) -> Tensor:
 def test_metrics(metrics: Metrics) -> Metrics:
     """The metrics of the test split under their published names (`accuracy/test_mean`)."""
     return {name.replace("/mean", "/test_mean"): value for name, value in metrics.items()}
+
+
+class RunningMeans:
+    """Means of named values over the steps of an epoch; a step need not have them all."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, float] = {}
+
+    def add(self, values: Metrics) -> None:
+        """Take in one step."""
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def take(self) -> Metrics:
+        """The means by name; begins anew."""
+        means = {name: total / self._counts[name] for name, total in self._sums.items()}
+        self._sums.clear()
+        self._counts.clear()
+        return means
+
+    def state_dict(self) -> dict[str, dict[str, float]]:
+        """Sums and counts, for a checkpoint in the middle of an epoch."""
+        return {"sums": dict(self._sums), "counts": dict(self._counts)}
+
+    def load_state_dict(self, state: dict[str, dict[str, float]]) -> None:
+        """The inverse of `state_dict`."""
+        self._sums.update(state["sums"])
+        self._counts.update(state["counts"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -12,6 +11,7 @@ from torch.optim import Adam
 from causalogit.config import ClpConfig
 from causalogit.core import (
     GROUPS,
+    LIMITS,
     THE_TEN,
     CausalLogitPerturbation,
     Guard,
@@ -20,7 +20,7 @@ from causalogit.core import (
 )
 from causalogit.data import Batch, endless_batches
 from causalogit.methods.base import Budget, Method, Metrics, Task, method
-from causalogit.methods.masked import counterfactual, factual
+from causalogit.methods.masked import factual, meta_objective
 from causalogit.methods.spurious import spurious_expert
 from causalogit.models import seeded
 
@@ -44,22 +44,48 @@ def choose_characteristics(config: ClpConfig) -> tuple[str, ...]:
 
 @method
 class Clp(Method):
-    """CLP to the letter of the paper; every option of the config's `clp` section counts."""
+    """CLP to the letter of the paper; every option of the config's `clp` section counts.
+
+    Attributes:
+        form, bound, learning_rate: of the perturbation network where the config leaves them open.
+    """
 
     name = "clp"
     title = "CLP, as published"
     budget: ClassVar[Budget] = "B"
-    network: ClassVar[dict[str, Any]] = {"form": "vector", "bound": 1.0, "learning_rate": 1e-3}
+    form: ClassVar[str] = "vector"
+    bound: ClassVar[float] = 1.0
+    learning_rate: ClassVar[float] = 1e-3
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        self.clp = self._build(self.settings(task.config.clp))
+        config = task.config.clp
+        names = choose_characteristics(config)
+        network = self._network(len(names))
+        rate = config.network.learning_rate or self.learning_rate
+        meta = endless_batches(task.data.meta, config.meta_batch_size, task.generator, task.device)
+        self.clp = CausalLogitPerturbation(
+            task.model,
+            task.optimizer,
+            ((batch.images, batch.labels, batch.masks) for batch in meta),
+            task.data.num_classes,
+            network=network,
+            network_optimizer=Adam(
+                network.parameters(), rate, weight_decay=config.network.weight_decay
+            ),
+            characteristics=names,
+            class_counts=task.data.class_counts,
+            solver=config.solver,
+            expert=spurious_expert(task) if network.form.needs_expert else None,
+            objective=self.objective(),
+            saliency_weight=config.saliency_weight,
+            saliency_fraction=config.saliency_fraction,
+            guard=Guard(config.on_divergence, LIMITS | {"hypergradient": config.max_hypergradient}),
+        )
 
-    @classmethod
-    def settings(cls, config: ClpConfig) -> ClpConfig:
-        """The config with the method's own choices where the config leaves them open."""
-        open_ones = {k: v for k, v in cls.network.items() if getattr(config.network, k) is None}
-        return replace(config, network=replace(config.network, **open_ones))
+    def objective(self) -> MetaObjective:
+        """The meta loss: clean, factual and counterfactual images as the config has them."""
+        return meta_objective(self.task)
 
     def step(self, batch: Batch) -> Metrics:
         """Eqs. 8-10 on the batch."""
@@ -81,49 +107,19 @@ class Clp(Method):
         """The inverse of `state_dict`."""
         self.clp.load_state_dict(state)
 
-    def _build(self, settings: ClpConfig) -> CausalLogitPerturbation:
-        task, net = self.task, settings.network
-        assert net.form and net.bound and net.learning_rate  # `settings` has filled them in
-        names = choose_characteristics(settings)
-        with seeded(task.config.seed):
-            network = PerturbationNetwork(
-                len(names),
-                task.data.num_classes,
-                net.form,
-                hidden=net.hidden,
-                depth=net.depth,
-                activation=net.activation,
-                bound=None if math.isinf(net.bound) else net.bound,
-            ).to(task.device)
-        guard = Guard(settings.on_divergence)
-        guard.limits["hypergradient"] = settings.max_hypergradient
-        meta = endless_batches(
-            task.data.meta, settings.meta_batch_size, task.generator, task.device
-        )
-        return CausalLogitPerturbation(
-            task.model,
-            task.optimizer,
-            ((batch.images, batch.labels, batch.masks) for batch in meta),
-            task.data.num_classes,
-            network=network,
-            network_optimizer=Adam(
-                network.parameters(), net.learning_rate, weight_decay=net.weight_decay
-            ),
-            characteristics=names,
-            class_counts=task.data.class_counts,
-            solver=settings.solver,
-            expert=spurious_expert(task) if net.form == "expert" else None,
-            objective=MetaObjective(
-                factual(task, settings.factual),
-                counterfactual(task, settings.counterfactual),
-                settings.clean_weight,
-                settings.factual_weight,
-                settings.counterfactual_weight,
-            ),
-            saliency_weight=settings.saliency_weight,
-            saliency_fraction=settings.saliency_fraction,
-            guard=guard,
-        )
+    def _network(self, num_characteristics: int) -> PerturbationNetwork:
+        config = self.task.config.clp.network
+        bound = self.bound if config.bound is None else config.bound
+        with seeded(self.task.config.seed):
+            return PerturbationNetwork(
+                num_characteristics,
+                self.task.data.num_classes,
+                config.form or self.form,
+                hidden=config.hidden,
+                depth=config.depth,
+                activation=config.activation,
+                bound=None if math.isinf(bound) else bound,
+            ).to(self.task.device)
 
 
 @method
@@ -134,10 +130,9 @@ class MetaLp(Clp):
     title = "Meta-LP"
     budget: ClassVar[Budget] = "A"
 
-    @classmethod
-    def settings(cls, config: ClpConfig) -> ClpConfig:
-        """No factual and no counterfactual images."""
-        return replace(super().settings(config), factual="none", counterfactual="none")
+    def objective(self) -> MetaObjective:
+        """Cross-entropy on the clean meta images."""
+        return MetaObjective(clean_weight=self.task.config.clp.clean_weight)
 
 
 @method
@@ -151,7 +146,8 @@ class ClpFactual(Clp):
     name = "clp_factual"
     title = "CLP + factual augmentation"
     budget: ClassVar[Budget] = "C"
-    network: ClassVar[dict[str, Any]] = {"form": "target", "bound": 1.0, "learning_rate": 1e-2}
+    form: ClassVar[str] = "target"
+    learning_rate: ClassVar[float] = 1e-2
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
+from torch.nn import functional as F
 
-from causalogit.core import MetaBatch, MetaObjective
+from causalogit.core import MetaBatch
 from causalogit.data import Batch, Split, endless_batches
 from causalogit.methods.base import Budget, Metrics, PlainMethod, Task, method
-from causalogit.methods.masked import counterfactual, factual
+from causalogit.methods.masked import meta_objective
 
 
 @method
@@ -49,22 +50,14 @@ class ErmMetaAugmented(PlainMethod):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        clp = task.config.clp
-        self.objective = MetaObjective(
-            factual(task, clp.factual),
-            counterfactual(task, clp.counterfactual),
-            clp.clean_weight,
-            clp.factual_weight,
-            clp.counterfactual_weight,
-        )
-        self.meta = endless_batches(
-            task.data.meta, clp.meta_batch_size, task.generator, task.device
-        )
+        self.objective = meta_objective(task)
+        size = task.config.clp.meta_batch_size
+        self.meta = endless_batches(task.data.meta, size, task.generator, task.device)
 
     def step(self, batch: Batch) -> Metrics:
         """One step on cross-entropy plus meta loss."""
         meta = next(self.meta)
         terms = self.objective.images(MetaBatch(meta.images, meta.labels, meta.masks))
-        train_loss = torch.nn.functional.cross_entropy(self.task.model(batch.images), batch.labels)
+        train_loss = F.cross_entropy(self.task.model(batch.images), batch.labels)
         parts = self.objective.losses(self.task.model, terms, meta.labels)
         return self.descend(train_loss + torch.stack(list(parts.values())).sum())

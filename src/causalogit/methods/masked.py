@@ -8,7 +8,7 @@ from torch import Tensor
 
 from causalogit.augment import Counterfactual, Factual, Fill, box_masks, make_fill
 from causalogit.config import FillName
-from causalogit.core import MaskedTransform
+from causalogit.core import MaskedTransform, MetaObjective
 from causalogit.methods.base import Task
 
 
@@ -33,6 +33,18 @@ def counterfactual(task: Task, name: FillName, *, boxes: bool = False) -> Masked
     if name == "none":
         return None
     return _bind(task, Counterfactual(fill_of(task, name), box_masks if boxes else None))
+
+
+def meta_objective(task: Task) -> MetaObjective:
+    """CLP's meta loss with the fills and weights of the task's config."""
+    config = task.config.clp
+    return MetaObjective(
+        factual(task, config.factual),
+        counterfactual(task, config.counterfactual),
+        config.clean_weight,
+        config.factual_weight,
+        config.counterfactual_weight,
+    )
 
 
 def _bind(task: Task, transform: Callable[..., Tensor]) -> MaskedTransform:

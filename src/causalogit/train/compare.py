@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import replace
-from pathlib import Path
 from multiprocessing.queues import Queue
+from pathlib import Path
 from queue import Empty
 from typing import Any
 

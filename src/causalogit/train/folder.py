@@ -55,33 +55,40 @@ class RunFolder:
         """Tested weights of the best epoch by a validation metric."""
         return self.path / f"selected-{selector.rsplit('/', maxsplit=1)[-1]}.ckpt"
 
-    def begin(self, config: RunConfig, resume: bool) -> dict[str, Any] | None:
-        """Make the folder; returns the row of a run that is finished already.
+    def finished(self, config: RunConfig, resume: bool) -> dict[str, Any] | None:
+        """The row of this run if it is complete; None if it is still to be run.
 
         Raises:
             ValueError: there is a run already and `resume` is off, or it has another config.
         """
-        wanted = config_to_dict(config)
-        if self.config.is_file():
-            if not resume:
-                raise ValueError(
-                    f"{self.path} holds a run already: resume it, or choose another folder"
-                )
-            if yaml.safe_load(self.config.read_text()) != wanted:
-                raise ValueError(
-                    f"{self.path} holds a run of another config: resume it with "
-                    f"--config {self.config}, or choose another folder"
-                )
-            if self.results.is_file():
-                row: dict[str, Any] = json.loads(self.results.read_text())["runs"][0]
-                return row
+        if not self.config.is_file():
+            return None
+        if not resume:
+            raise ValueError(
+                f"{self.path} holds a run already: resume it, or choose another folder"
+            )
+        if yaml.safe_load(self.config.read_text()) != config_to_dict(config):
+            raise ValueError(
+                f"{self.path} holds a run of another config: resume it with "
+                f"--config {self.config}, or choose another folder"
+            )
+        if not self.results.is_file():
+            return None
+        row: dict[str, Any] = json.loads(self.results.read_text())["runs"][0]
+        return row
+
+    def begin(self, config: RunConfig) -> None:
+        """Make the folder and record what is run, with what.
+
+        Raises:
+            ValueError: the folder cannot be written to.
+        """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             write_json(self.path / "environment.json", describe_environment())
-            write_text(self.config, yaml.safe_dump(wanted, sort_keys=False))
+            write_text(self.config, yaml.safe_dump(config_to_dict(config), sort_keys=False))
         except OSError as error:
             raise ValueError(f"{self.path} cannot be written to: {error}") from error
-        return None
 
     def log_epoch(self, row: dict[str, float], history: list[dict[str, float]]) -> None:
         """Rewrite `metrics.csv` from the history and add the row to TensorBoard's log."""

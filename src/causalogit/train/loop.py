@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,17 @@ from torch import Tensor, nn
 from causalogit.config import RunConfig, config_to_dict
 from causalogit.core import Divergence
 from causalogit.data import build_data, epoch_order
-from causalogit.evaluate.metrics import Metrics, classification_metrics, predict, test_metrics
+from causalogit.evaluate.metrics import (
+    Metrics,
+    RunningMeans,
+    classification_metrics,
+    predict,
+    test_metrics,
+)
 from causalogit.methods import Task, build_method
 from causalogit.models import build_model
 from causalogit.train.checkpoint import load_checkpoint, save_checkpoint
+from causalogit.train.environment import git_revision
 from causalogit.train.folder import RunFolder
 from causalogit.train.optimizer import build_optimizer, build_schedule
 
@@ -58,7 +64,7 @@ class Trainer:
         self.split = self.method.training_split()
         self.epoch = 0
         self.steps_in_epoch = 0
-        self.sums: dict[str, float] = defaultdict(float)
+        self.means = RunningMeans()
         self.history: list[dict[str, float]] = []
         self.best: dict[str, dict[str, float]] = {}
         self.seconds = 0.0
@@ -89,8 +95,7 @@ class Trainer:
         while self.steps_in_epoch < len(batches):
             batch = self.split.batch(batches[self.steps_in_epoch]).to(self.device)
             with self.fabric.autocast():
-                for name, value in self.method.step(batch).items():
-                    self.sums[name] += value
+                self.means.add(self.method.step(batch))
             self.steps_in_epoch += 1
             done = self.epoch * len(batches) + self.steps_in_epoch
             if on_step:
@@ -105,8 +110,7 @@ class Trainer:
         self.schedule.step()
         self.epoch += 1
         self.seconds += time.perf_counter() - started
-        trained = {f"train/{name}": total / len(batches) for name, total in self.sums.items()}
-        self.sums.clear()
+        trained = {f"train/{name}": value for name, value in self.means.take().items()}
         self.steps_in_epoch = 0
         self._end_epoch({"learning_rate": rate} | trained)
 
@@ -153,6 +157,7 @@ class Trainer:
             "seconds": round(self.seconds, 2),
             "epochs": self.epoch,
             "folder": str(self.folder.path),
+            "revision": git_revision(),
         }
         self.folder.finish(row, self.method, self.data.train)
         return row
@@ -193,7 +198,7 @@ class Trainer:
                 "method": self.method.state_dict(),
                 "epoch": self.epoch,
                 "steps_in_epoch": self.steps_in_epoch,
-                "sums": dict(self.sums),
+                "means": self.means.state_dict(),
                 "history": self.history,
                 "best": self.best,
                 "seconds": self.seconds,
@@ -207,17 +212,12 @@ class Trainer:
 
     def _load_state(self) -> None:
         state = load_checkpoint(self.folder.state)
-        if state["config"] != config_to_dict(self.config):
-            raise ValueError(
-                f"{self.folder.path} holds a run of another config: resume it with the config it "
-                f"began with ({self.folder.config}), or choose another folder"
-            )
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.method.load_state_dict(state["method"])
         self.epoch, self.steps_in_epoch = state["epoch"], state["steps_in_epoch"]
-        self.sums.update(state["sums"])
+        self.means.load_state_dict(state["means"])
         self.history, self.best = state["history"], state["best"]
         self.seconds = state["seconds"]
         random: dict[str, Tensor] = state["random"]
@@ -246,8 +246,10 @@ def train(
         Divergence: training left the numbers.
     """
     folder = RunFolder(out)
-    finished = folder.begin(config, resume)
+    finished = folder.finished(config, resume)
     if finished is not None:
         return finished
+    trainer = Trainer(config, folder)  # a wrong config leaves no folder behind
+    folder.begin(config)
     with folder:
-        return Trainer(config, folder).run(on_step)
+        return trainer.run(on_step)

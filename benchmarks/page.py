@@ -1,0 +1,88 @@
+"""From rows of `results.json` to the tables of a page in docs/results."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from scipy.stats import t as student
+
+from causalogit.cli.tables import by_method, spread
+from causalogit.train.checkpoint import write_json, write_text
+
+Rows = Sequence[Mapping[str, Any]]
+
+METRICS = {
+    "test_mean": "average",
+    "train_weighted": "train-weighted",
+    "worst_group": "worst group",
+    "worst_class": "worst class",
+}
+
+
+def results_markdown(rows: Rows) -> str:
+    """Per cent on the test set, mean ± standard deviation over seeds, last and selected epoch."""
+    head = ["budget", "method"]
+    head += [f"last: {title}" for title in METRICS.values()]
+    head += ["selected: average", "selected: worst group", "seconds"]
+    lines = [head, ["---"] * len(head)]
+    for runs in by_method(rows).values():
+        cells = [spread([run["last"][f"accuracy/{name}"] for run in runs]) for name in METRICS]
+        cells += [
+            spread([run["selected"][f"accuracy/{name}"] for run in runs])
+            for name in ("test_mean", "worst_group")
+        ]
+        seconds = f"{mean(run['seconds'] for run in runs):.0f}"
+        lines.append(
+            [runs[0]["budget"], f"{runs[0]['title']} (`{runs[0]['method']}`)", *cells, seconds]
+        )
+    return _markdown(lines)
+
+
+def differences_markdown(rows: Rows, ours: str, which: str = "last") -> str:
+    """`ours` minus every other method, paired by seed: mean and 95 % t-interval, in points."""
+    runs = by_method(rows)
+    lines = [["budget", f"`{ours}` minus", "average", "worst group"], ["---"] * 4]
+    for name, others in runs.items():
+        if name == ours:
+            continue
+        cells = []
+        for metric in ("accuracy/test_mean", "accuracy/worst_group"):
+            by_seed = {run["seed"]: run[which][metric] for run in others}
+            paired = [
+                100 * (run[which][metric] - by_seed[run["seed"]])
+                for run in runs[ours]
+                if run["seed"] in by_seed
+            ]
+            cells.append(_interval(paired))
+        lines.append([others[0]["budget"], f"`{name}`", *cells])
+    return _markdown(lines)
+
+
+def write_page(folder: Path, rows: Rows, tables: Mapping[str, str]) -> None:
+    """Write `results.json`, and each table between its markers in the folder's README.md."""
+    write_json(folder / "results.json", {"runs": list(rows)})
+    page = folder / "README.md"
+    text = page.read_text()
+    for name, table in tables.items():
+        between = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        if not between.search(text):
+            raise ValueError(f"{page} has no place for the table: <!-- {name} --> <!-- /{name} -->")
+        text = between.sub(rf"\g<1>{table}\g<2>", text)
+    write_text(page, text)
+
+
+def _interval(values: Sequence[float]) -> str:
+    middle = mean(values)
+    if len(values) < 2:
+        return f"{middle:+.1f}"
+    half = student.ppf(0.975, len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    return f"{middle:+.1f} [{middle - half:+.1f}, {middle + half:+.1f}]"
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)

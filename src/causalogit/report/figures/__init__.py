@@ -1,0 +1,1 @@
+"""Figures as functions that draw on matplotlib axes."""

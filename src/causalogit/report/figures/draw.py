@@ -1,0 +1,109 @@
+"""From panels to SVG in the page and PNG in a folder, without matplotlib's global state."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from causalogit.report.palette import LIGHT, themed
+from causalogit.train.checkpoint import write_atomically
+
+_POINT = 1 / 72  # inch; in an SVG one point is one unit, which the page shows as one pixel
+_RC = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 11,
+    "text.parse_math": False,  # a "$" in a name is a dollar
+    "text.color": LIGHT["ink"],
+    "axes.edgecolor": LIGHT["rule"],
+    "axes.labelcolor": LIGHT["muted"],
+    "axes.labelsize": 11,
+    "axes.linewidth": 1.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": LIGHT["rule"],
+    "grid.linewidth": 0.7,
+    "xtick.color": LIGHT["rule"],
+    "ytick.color": LIGHT["rule"],
+    "xtick.labelcolor": LIGHT["muted"],
+    "ytick.labelcolor": LIGHT["muted"],
+    "xtick.labelsize": 10.5,
+    "ytick.labelsize": 10.5,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "lines.solid_capstyle": "round",
+}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One small figure.
+
+    Attributes:
+        title: stands beside it in the page, and above it in the PNG.
+        alt: what it shows, for those who do not see it.
+        draw: fills the axes.
+        size: width and height in pixels.
+        note: a line on what is shown, in the page only.
+    """
+
+    title: str
+    alt: str
+    draw: Callable[[Axes], None]
+    size: tuple[int, int]
+    note: str = ""
+
+    def svg(self, name: str) -> Markup:
+        """An inline SVG; `name` is a word that no other figure of the page has."""
+        width, height = self.size
+        with rc_context(_RC):
+            figure = Figure((width * _POINT, height * _POINT), layout="constrained")
+            self.draw(figure.add_subplot())
+            file = io.StringIO()
+            nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+            figure.savefig(file, format="svg", transparent=True, metadata=nothing, dpi=144)
+        return inline(file.getvalue(), name, self.alt)
+
+
+def inline(svg: str, name: str, alt: str) -> Markup:
+    """A stand-alone SVG file made fit for an HTML page: themed, with ids of its own."""
+    body = svg[svg.index("<svg") :]
+    # `*` would reach out into the page; its two properties stand in the page's own style sheet
+    body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
+    body = re.sub(
+        r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", body
+    )
+    body = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", body)
+    body = re.sub(r"font: ([\d.]+)px [^;\"]+", r"font-size: \1px", body)
+    size = re.search(r'viewBox="([^"]+)"', body)
+    head = f'<svg viewBox="{size[1] if size else ""}" role="img" aria-label="{{}}">'
+    return Markup(head).format(alt) + Markup(themed(body[body.index(">") + 1 :]))
+
+
+def write_png(path: Path, panels: Sequence[Panel], columns: int) -> None:
+    """All panels on one white sheet."""
+    columns = max(1, min(columns, len(panels)))
+    rows = -(-len(panels) // columns)
+    width, height = panels[0].size
+    with rc_context(_RC):
+        figure = Figure(
+            (columns * width * _POINT, rows * (height + 24) * _POINT), layout="constrained"
+        )
+        grid = figure.subplots(rows, columns, squeeze=False)
+        for axes in list(grid.flat)[len(panels) :]:
+            axes.remove()
+        for axes, panel in zip(grid.flat, panels, strict=False):
+            panel.draw(axes)
+            axes.set_title(panel.title, fontsize=11, loc="left")
+        write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=160))

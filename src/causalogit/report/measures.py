@@ -1,0 +1,88 @@
+"""What is measured for the report alone: attention, and answers that follow the background."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+import torch
+
+from causalogit.evaluate.attention import attention_inside, attention_maps
+from causalogit.evaluate.metrics import predict
+from causalogit.report.lineup import Entry
+from causalogit.report.scene import Scene
+from causalogit.train.load import LoadedRun
+
+MEASURED = 200
+"""Test images whose attention is measured: every n-th of the test set, n as large as needed."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean over seeds and standard deviation, None for a single seed."""
+
+    mean: float
+    deviation: float | None
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Of one value a seed."""
+        return cls(mean(values), stdev(values) if len(values) > 1 else None)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Shares, 0 to 1, of one method.
+
+    Attributes:
+        inside: attention on the object; None where the test images have no masks.
+        area: what `inside` would be if the model looked everywhere alike.
+        misled: right answers on test images whose background goes with another class.
+        agreeing: right answers on test images whose background goes with their class.
+        follows: answers, on the images of `misled`, that name the background's class.
+    """
+
+    inside: Spread | None
+    area: float | None
+    misled: Spread | None
+    agreeing: Spread | None
+    follows: Spread | None
+
+
+def measure(entry: Entry, scene: Scene) -> Measures:
+    """Measure every run of a method on its own test set."""
+    rows = [_measure_run(run, scene) for run in entry.runs]
+
+    def spread(pick: Callable[[dict[str, float]], float]) -> Spread | None:
+        values = [value for row in rows if (value := pick(row)) == value]  # without nan
+        return Spread.of(values) if values else None
+
+    areas = [row["area"] for row in rows]
+    return Measures(
+        inside=spread(lambda row: row["inside"]),
+        area=mean(areas) if all(area == area for area in areas) else None,
+        misled=spread(lambda row: row["misled"]),
+        agreeing=spread(lambda row: row["agreeing"]),
+        follows=spread(lambda row: row["follows"]),
+    )
+
+
+def _measure_run(run: LoadedRun, scene: Scene) -> dict[str, float]:
+    test = run.data.test
+    answers = predict(run.model, test, torch.device("cpu")).argmax(1)
+    agrees, right = scene.agrees(test), (answers == test.labels).double()
+    follows = (answers == scene.background(test)).double()
+    row = {
+        "misled": right[~agrees].mean().item(),
+        "agreeing": right[agrees].mean().item(),
+        "follows": follows[~agrees].mean().item(),
+        "inside": float("nan"),
+        "area": float("nan"),
+    }
+    if test.masks is not None:
+        some = torch.arange(0, len(test), max(1, -(-len(test) // MEASURED)))
+        maps = attention_maps(run.model, test.images[some], answers[some], fill=run.data.mean)
+        row["inside"] = attention_inside(maps, test.masks[some]).nanmean().item()
+        row["area"] = test.masks[some].mean().item()
+    return row

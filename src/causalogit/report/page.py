@@ -1,0 +1,156 @@
+"""From runs to the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment as JinjaEnvironment
+from jinja2 import PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from causalogit.report import palette
+from causalogit.report.figures.curves import curve_panels
+from causalogit.report.figures.draw import Panel, write_png
+from causalogit.report.figures.groups import group_panel
+from causalogit.report.figures.perturbation import perturbation_panels
+from causalogit.report.headline import headline
+from causalogit.report.lineup import Entry, Lineup, line_up
+from causalogit.report.looks import RULE, look
+from causalogit.report.measures import MEASURED, Spread, measure
+from causalogit.report.record import environments, records
+from causalogit.report.scene import Scene, describe_scene
+from causalogit.report.table import AVERAGES, COLUMNS, budgets, results
+from causalogit.report.trained_on import augmentation_strips, parts, training_strips
+from causalogit.train.checkpoint import write_text
+from causalogit.train.load import LoadedRun
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A panel, drawn."""
+
+    panel: Panel
+    svg: Markup
+
+
+@dataclass(frozen=True)
+class Response:
+    """What one CLP run's perturbation network does."""
+
+    entry: Entry
+    seed: int
+    form: str
+    minority: int
+    drawings: list[Drawing]
+
+
+def write_report(runs: Sequence[LoadedRun], folder: Path) -> Path:
+    """Write `folder/report.html`, one file that needs no other, and its figures as PNG.
+
+    Runs that differ by their seed alone are gathered: tables show mean and standard deviation. ERM
+    is the reference; the method it is held against is the last CLP method of budget C, or without
+    one the last run's. Attention and delta are those of single runs, and say of which.
+
+    Args:
+        runs: finished runs on one source of images; any methods, any number of seeds.
+        folder: made if missing; also gets `figures/*.png`.
+
+    Returns:
+        The path of the HTML file.
+
+    Raises:
+        ValueError: no runs, or runs on different kinds of images.
+    """
+    lineup = line_up(runs)
+    pair = lineup.pair()
+    shown = pair[-1][1]
+    scene = describe_scene(shown)
+    if any(describe_scene(run) != scene for run in runs):
+        raise ValueError("the runs differ in what their images show: write one report for each")
+    measures = {entry.key: measure(entry, scene) for entry in lineup.entries}
+    figures = folder / "figures"
+    html = _template().render(
+        palette=palette,
+        css=Markup(palette.css()),
+        run=shown,
+        scene=scene,
+        lineup=lineup,
+        pair=pair,
+        headline=headline(lineup, measures, scene),
+        examples=look(pair, scene, figures / "looks.png"),
+        rule=RULE,
+        measures=measures,
+        measured=min(MEASURED, len(shown.data.test)),
+        rows=results(lineup.entries),
+        columns=COLUMNS,
+        averages=AVERAGES,
+        budgets=budgets(lineup.entries),
+        groups=_groups(lineup, scene, figures),
+        curves=_draw(curve_panels(lineup.entries), "curves", figures, columns=2),
+        responses=_responses(lineup, scene, figures),
+        parts=parts(shown, scene),
+        training=training_strips(shown, scene),
+        augmentations=augmentation_strips(lineup.entries, scene),
+        environments=environments(lineup.entries),
+        records=records(lineup.entries),
+    )
+    path = folder / "report.html"
+    write_text(path, html)
+    return path
+
+
+def _template() -> Template:
+    environment = JinjaEnvironment(
+        loader=PackageLoader("causalogit.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = _percent
+    environment.filters["seconds"] = _seconds
+    return environment.get_template("report.html.j2")
+
+
+def _percent(spread: Spread | float | None, digits: int = 1) -> str:
+    """A share in per cent, with its deviation where there is one."""
+    if spread is None:
+        return "\N{EN DASH}"
+    if isinstance(spread, float):
+        return f"{100 * spread:.{digits}f}"
+    text = f"{100 * spread.mean:.{digits}f}"
+    if spread.deviation is None:
+        return text
+    return f"{text} \N{PLUS-MINUS SIGN} {100 * spread.deviation:.{digits}f}"
+
+
+def _seconds(spread: Spread) -> str:
+    text = f"{spread.mean:.0f}"
+    if spread.deviation is None:
+        return text
+    return f"{text} \N{PLUS-MINUS SIGN} {spread.deviation:.0f}"
+
+
+def _draw(panels: Sequence[Panel], name: str, figures: Path, columns: int) -> list[Drawing]:
+    write_png(figures / f"{name}.png", panels, columns)
+    return [Drawing(panel, panel.svg(f"{name}-{place}")) for place, panel in enumerate(panels)]
+
+
+def _groups(lineup: Lineup, scene: Scene, figures: Path) -> list[Drawing]:
+    return _draw([group_panel(e, scene) for e in lineup.entries], "groups", figures, columns=3)
+
+
+def _responses(lineup: Lineup, scene: Scene, figures: Path) -> list[Response]:
+    found = []
+    for entry in lineup.entries:
+        run = entry.runs[0]
+        if run.perturbations is None:
+            continue
+        agrees = run.perturbations.groups % len(scene.backgrounds) == run.perturbations.labels
+        form = entry.form or "vector"
+        panels = perturbation_panels(run.perturbations, agrees, form)
+        drawings = _draw(panels, f"delta-{entry.key}", figures, columns=4)
+        found.append(Response(entry, run.config.seed, form, int((~agrees).sum()), drawings))
+    return found

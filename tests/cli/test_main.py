@@ -1,0 +1,109 @@
+"""Options, config files, and one clear error for each wrong input."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from causalogit.cli.main import main
+from causalogit.cli.tables import results_table, spread
+from causalogit.methods import METHODS
+
+TINY = [
+    "--data.meta_size", "50", "--data.validation_size", "50", "--data.test_size", "4500",
+    "--optimizer.epochs", "1",
+]  # fmt: skip
+
+
+def test_train_then_evaluate(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(["train", "--method", "erm", "--out", str(out), *TINY]) == 0
+    row = json.loads((out / "results.json").read_text())["runs"][0]
+    assert "ERM" in capsys.readouterr().out
+    assert main(["evaluate", str(out / "last.ckpt")]) == 0
+    printed = capsys.readouterr().out
+    assert f"{row['last']['accuracy/test_mean']:.4f}" in printed
+    assert "accuracy/worst_group" in printed
+    assert main(["evaluate", str(out / "last.ckpt"), "--split", "validation"]) == 0
+    assert "accuracy/mean" in capsys.readouterr().out
+
+
+def test_config_file_and_flags_that_override_it(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("method: group_dro\nseed: 3\ncontrols: {group_dro_step: 0.1}\n")
+    arguments = ["train", "--config", str(file), "--seed", "4", "--out", str(tmp_path / "run")]
+    assert main([*arguments, *TINY]) == 0
+    kept = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert kept["method"] == "group_dro"
+    assert kept["seed"] == 4
+    assert kept["controls"]["group_dro_step"] == 0.1
+    # a run's own record is a config file
+    again = ["train", "--config", str(tmp_path / "run" / "config.yaml"), "--resume"]
+    assert main([*again, "--out", str(tmp_path / "run")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--method", "emr"], "method 'emr' is not known: choose among clp"),
+        (["train", "--model", "lenett"], "model 'lenett' is not known"),
+        (["train", "--data.source", "digit"], "data.source 'digit' is not known"),
+        (["train", "--data.correlation", "2"], "data.correlation is 2.0: give a share"),
+        (["train", "--clp.without", "[los]"], "clp.without and clp.replace name ['los']"),
+        (["train", "--optimizer.epochs", "0"], "optimizer.epochs is 0: give at least 1"),
+        (["compare", "--methods", "erm", "nope"], "method 'nope' is not known"),
+        (["evaluate", "nowhere.ckpt"], "nowhere.ckpt: no such checkpoint"),
+    ],
+)
+def test_wrong_values_give_one_sentence_and_code_1(arguments, message, tmp_path, capsys):
+    if arguments[0] != "evaluate":
+        arguments = [*arguments, "--out", str(tmp_path / "out")]
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("causalogit: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())  # nothing half-made
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--sead", "1"], "--sead"),
+        (["train", "--clp.solver", "exakt"], "clp.solver"),
+        (["trane"], "trane"),
+        (["train", "--seed", "one"], "seed"),
+    ],
+)
+def test_unknown_options_are_refused_by_name(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_unknown_key_of_a_config_file_is_refused_by_name(tmp_path, capsys):
+    file = tmp_path / "run.yaml"
+    file.write_text("methd: erm\n")
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "--config", str(file)])
+    assert stop.value.code == 2
+    assert "methd" in capsys.readouterr().err
+
+
+def test_methods_are_listed_with_budgets(capsys):
+    assert main(["methods"]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in METHODS)
+
+
+def test_spread_and_order_of_budgets():
+    assert spread([0.5]) == "50.0"
+    assert spread([0.4, 0.6]) == "50.0 ± 14.1"
+    base = {"dataset": "d", "seed": 0, "seconds": 1.0, "method": "m", "title": "M"}
+    base |= {which: dict.fromkeys(("accuracy/test_mean", "accuracy/worst_group"), 0.5)
+             for which in ("last", "selected")}  # fmt: skip
+    rows = [base | {"budget": b, "method": b} for b in "CAO"]
+    assert list(results_table(rows).columns[0].cells) == ["O", "A", "C"]

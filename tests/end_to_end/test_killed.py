@@ -1,0 +1,51 @@
+"""SIGKILL at a random moment, then resume: the weights are those of an undisturbed run."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import torch
+
+from causalogit.train.checkpoint import load_checkpoint
+
+COMMAND = [
+    sys.executable, "-W", "ignore", "-m", "causalogit.cli.main", "train", "--method", "clp",
+    "--data.meta_size", "50", "--data.validation_size", "50", "--data.test_size", "4000",
+    "--optimizer.epochs", "4", "--checkpoint_every", "5", "--clp.meta_batch_size", "8",
+]  # fmt: skip
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def weights(folder):
+    return load_checkpoint(folder / "last.ckpt")["model"]
+
+
+def test_sigkill_and_resume(tmp_path):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    subprocess.run([*COMMAND, "--out", whole], env=ENVIRONMENT, check=True, capture_output=True)
+    process = subprocess.Popen(
+        [*COMMAND, "--out", cut],
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not (cut / "state.ckpt").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    wait = random.random()
+    time.sleep(wait)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    assert not (cut / "results.json").exists()
+    state = load_checkpoint(cut / "state.ckpt")
+    print(f"killed {wait:.2f} s after the first checkpoint, in epoch {state['epoch']}")
+    subprocess.run(
+        [*COMMAND, "--out", cut, "--resume"], env=ENVIRONMENT, check=True, capture_output=True
+    )
+    expected, resumed = weights(whole), weights(cut)
+    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
