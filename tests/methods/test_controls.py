@@ -125,7 +125,7 @@ def test_config_overrides_a_methods_own_network(make_task):
     assert type(form).__name__ == "Vector"
     assert form.bound is None
     own = build_method(make_task(method="clp_factual")).clp.network.form
-    assert type(own).__name__ == "Target"
+    assert type(own).__name__ == "Contrast"
 
 
 def test_expert_form_of_clp_runs_and_reports_alpha(make_task):

@@ -139,14 +139,14 @@ class MetaLp(Clp):
 class ClpFactual(Clp):
     """CLP on training images whose backgrounds are replaced: our recipe where masks are exact.
 
-    Factual augmentation takes the background away from every image; what it leaves to CLP is the
-    size of each sample's margin, which the form `target` learns from the augmented meta set.
+    Factual augmentation takes the background away from every image; what it leaves to CLP is which
+    samples deserve more margin than others, which the form `contrast` learns from the meta set.
     """
 
     name = "clp_factual"
     title = "CLP + factual augmentation"
     budget: ClassVar[Budget] = "C"
-    form: ClassVar[str] = "target"
+    form: ClassVar[str] = "contrast"
     learning_rate: ClassVar[float] = 1e-2
 
     def __init__(self, task: Task) -> None:

@@ -26,11 +26,11 @@ def headline(lineup: Lineup, measures: dict[str, Measures], scene: Scene) -> Hea
     if lineup.reference is None or lineup.reference is best:
         looks = _looks(ours, scene)
         title = f"{best.title} looks at the {looks}" if looks else f"What {best.title} looks at"
-        return Headline(f"{title}.", _results(best, ours, scene))
+        return Headline(f"{title}.", _lead([(best, ours)]))
     reference = lineup.reference
     theirs = measures[reference.key]
     title = _compare(reference, theirs, best, ours, scene)
-    return Headline(title, _results(reference, theirs, scene) + " " + _results(best, ours, scene))
+    return Headline(title, _lead([(reference, theirs), (best, ours)]))
 
 
 def _looks(measures: Measures, scene: Scene) -> str:
@@ -42,12 +42,10 @@ def _looks(measures: Measures, scene: Scene) -> str:
     return scene.object if measures.inside.mean >= 2 * measures.area else ""
 
 
-def _compare(
-    reference: Entry, theirs: Measures, best: Entry, ours: Measures, scene: Scene
-) -> str:
+def _compare(reference: Entry, theirs: Measures, best: Entry, ours: Measures, scene: Scene) -> str:
     before, after = _looks(theirs, scene), _looks(ours, scene)
     if before and after and before != after:
-        return f"{reference.title} looks at the {before}, {best.title} at the {after}."
+        return f"{reference.title} looks at the {before}; {best.title} looks at the {after}."
     if before and before == after:
         return f"{reference.title} and {best.title} both look at the {before}."
     if ours.inside and theirs.inside and ours.inside.mean > theirs.inside.mean + _MARGIN:
@@ -57,12 +55,13 @@ def _compare(
     return f"{best.title} relies on the background about as much as {reference.title}."
 
 
-def _results(entry: Entry, measures: Measures, scene: Scene) -> str:
-    """Right answers and background answers where the background misleads."""
-    if measures.misled is None or measures.follows is None:
-        return ""
-    right, follows = measures.misled.mean, measures.follows.mean
-    text = f"Where the background misleads, {entry.title} is right on {right:.0%} of the images"
-    if follows > right:
-        return f"{text}; on {follows:.0%} it names the class that goes with the background."
-    return f"{text}; the background's class it names on {follows:.0%}."
+def _lead(known: list[tuple[Entry, Measures]]) -> str:
+    """Right answers, and answers that follow the background, where the background misleads."""
+    clauses = [
+        f"{entry.title} is right on {measures.misled.mean:.0%}"
+        + (" of the test images" if place == 0 else "")
+        + f" and names the background's class on {measures.follows.mean:.0%}"
+        for place, (entry, measures) in enumerate(known)
+        if measures.misled is not None and measures.follows is not None
+    ]
+    return f"Where the background misleads, {'; '.join(clauses)}." if clauses else ""

@@ -38,11 +38,6 @@ class Entry:
         return METHODS.get(self.runs[0].config.method)
 
     @property
-    def summary(self) -> str:
-        """What the method does, in a line."""
-        return ((self.method and self.method.__doc__) or "").strip().split("\n")[0]
-
-    @property
     def form(self) -> str | None:
         """Output form of the perturbation network; None for a method without one."""
         if self.method is None or not issubclass(self.method, Clp):

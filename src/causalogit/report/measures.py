@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isnan
 from statistics import mean, stdev
 
 import torch
@@ -55,13 +56,13 @@ def measure(entry: Entry, scene: Scene) -> Measures:
     rows = [_measure_run(run, scene) for run in entry.runs]
 
     def spread(pick: Callable[[dict[str, float]], float]) -> Spread | None:
-        values = [value for row in rows if (value := pick(row)) == value]  # without nan
+        values = [value for row in rows if not isnan(value := pick(row))]
         return Spread.of(values) if values else None
 
-    areas = [row["area"] for row in rows]
+    area = spread(lambda row: row["area"])
     return Measures(
         inside=spread(lambda row: row["inside"]),
-        area=mean(areas) if all(area == area for area in areas) else None,
+        area=None if area is None else area.mean,
         misled=spread(lambda row: row["misled"]),
         agreeing=spread(lambda row: row["agreeing"]),
         follows=spread(lambda row: row["follows"]),

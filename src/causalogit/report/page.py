@@ -14,15 +14,16 @@ from causalogit.report import palette
 from causalogit.report.figures.curves import curve_panels
 from causalogit.report.figures.draw import Panel, write_png
 from causalogit.report.figures.groups import group_panel
-from causalogit.report.figures.perturbation import perturbation_panels
+from causalogit.report.figures.perturbation import Response, perturbation_panels, response
 from causalogit.report.headline import headline
 from causalogit.report.lineup import Entry, Lineup, line_up
 from causalogit.report.looks import RULE, look
 from causalogit.report.measures import MEASURED, Spread, measure
 from causalogit.report.record import environments, records
 from causalogit.report.scene import Scene, describe_scene
-from causalogit.report.table import AVERAGES, COLUMNS, budgets, results
+from causalogit.report.table import AVERAGES, COLUMNS, LAST_COLUMNS, budgets, results
 from causalogit.report.trained_on import augmentation_strips, parts, training_strips
+from causalogit.report.words import method_in_words
 from causalogit.train.checkpoint import write_text
 from causalogit.train.load import LoadedRun
 
@@ -36,13 +37,12 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class Response:
+class ResponseSection:
     """What one CLP run's perturbation network does."""
 
     entry: Entry
-    seed: int
-    form: str
-    minority: int
+    run: LoadedRun
+    given: Response
     drawings: list[Drawing]
 
 
@@ -85,6 +85,8 @@ def write_report(runs: Sequence[LoadedRun], folder: Path) -> Path:
         measured=min(MEASURED, len(shown.data.test)),
         rows=results(lineup.entries),
         columns=COLUMNS,
+        last_columns=LAST_COLUMNS,
+        in_words=method_in_words,
         averages=AVERAGES,
         budgets=budgets(lineup.entries),
         groups=_groups(lineup, scene, figures),
@@ -111,6 +113,7 @@ def _template() -> Template:
     )
     environment.filters["percent"] = _percent
     environment.filters["seconds"] = _seconds
+    environment.filters["signed"] = lambda value: f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
     return environment.get_template("report.html.j2")
 
 
@@ -142,15 +145,15 @@ def _groups(lineup: Lineup, scene: Scene, figures: Path) -> list[Drawing]:
     return _draw([group_panel(e, scene) for e in lineup.entries], "groups", figures, columns=3)
 
 
-def _responses(lineup: Lineup, scene: Scene, figures: Path) -> list[Response]:
-    found = []
+def _responses(lineup: Lineup, scene: Scene, figures: Path) -> list[ResponseSection]:
+    sections = []
     for entry in lineup.entries:
         run = entry.runs[0]
         if run.perturbations is None:
             continue
         agrees = run.perturbations.groups % len(scene.backgrounds) == run.perturbations.labels
-        form = entry.form or "vector"
-        panels = perturbation_panels(run.perturbations, agrees, form)
+        given = response(run.perturbations, agrees, entry.form or "")
+        panels = perturbation_panels(run.perturbations, given)
         drawings = _draw(panels, f"delta-{entry.key}", figures, columns=4)
-        found.append(Response(entry, run.config.seed, form, int((~agrees).sum()), drawings))
-    return found
+        sections.append(ResponseSection(entry, run, given, drawings))
+    return sections

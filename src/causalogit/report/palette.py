@@ -15,7 +15,7 @@ LIGHT = {
     "heat": "#2e6ea6",
     "on-heat": "#fdfdfd",
     "majority": "#7c8794",
-    "minority": "#b8357a",
+    "minority": "#bf3a80",
     "tone-1": "#b8500f",
     "tone-2": "#1f63a8",
     "tone-3": "#1d8068",

@@ -45,12 +45,13 @@ def describe_scene(run: LoadedRun) -> Scene:
     data: Data = run.data
     source = run.config.data.source
     count = data.num_groups // data.num_classes
+    named = _CLASSES.get(source, ())
     numbered = tuple(f"class {number}" for number in range(data.num_classes))
     coloured = count == len(COLOURS)
-    rgb = (COLOURS * 255).round().int().tolist()
+    paints = [f"#{bytes(rgb).hex()}" for rgb in (COLOURS * 255).round().int().tolist()]
     return Scene(
         _OBJECTS.get(source, "object"),
-        _CLASSES.get(source, numbered),
+        named if len(named) == len(numbered) else numbered,
         _COLOUR_NAMES if coloured else tuple(f"background {number}" for number in range(count)),
-        tuple("#%02x%02x%02x" % tuple(c) for c in rgb) if coloured else ("#808080",) * count,
+        tuple(paints) if coloured else ("#808080",) * count,
     )

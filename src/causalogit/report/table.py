@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ COLUMNS = {
     "accuracy/worst_group": "Worst group",
     "accuracy/train_weighted": "Weighted as in training",
 }
+LAST_COLUMNS = {name: COLUMNS[name] for name in ("accuracy/test_mean", "accuracy/worst_group")}
 AVERAGES = {
     "Average": (
         "accuracy/test_mean",
@@ -58,7 +60,7 @@ def results(entries: Sequence[Entry]) -> list[Row]:
             ", ".join(str(run.row["seed"]) for run in entry.runs),
             ", ".join(str(run.row["selected"]["epoch"]) for run in entry.runs),
             [Spread.of([run.row["selected"][name] for run in entry.runs]) for name in COLUMNS],
-            [Spread.of([run.row["last"][name] for run in entry.runs]) for name in COLUMNS],
+            [Spread.of([run.row["last"][name] for run in entry.runs]) for name in LAST_COLUMNS],
             Spread.of([run.row["seconds"] for run in entry.runs]),
         )
         for entry in entries
@@ -66,7 +68,12 @@ def results(entries: Sequence[Entry]) -> list[Row]:
 
 
 def budgets(entries: Sequence[Entry]) -> dict[str, str]:
-    """The budgets that occur, explained, and those that they build on."""
+    """The budgets that occur, and those that they build on, in words."""
     seen = {entry.budget for entry in entries}
     highest = max(seen & set("ABC"), default="")
-    return {key: text for key, text in BUDGETS.items() if key in seen or key <= highest}
+    return {
+        # "A and masks" would read as an article
+        key: re.sub(r"^([A-Z]) and ", r"all of \1, and ", text)
+        for key, text in BUDGETS.items()
+        if key in seen or key <= highest
+    }

@@ -91,44 +91,43 @@ def _first_of_each(split: Split, wanted: Tensor, scene: Scene) -> Iterator[Pictu
             yield Picture(picture(split.images[index]), alt, caption, scene.paints[background])
 
 
-def augmentation_strips(entries: Sequence[Entry], scene: Scene) -> list[Strip]:
-    """The same five training or meta images after every augmentation that an entry uses.
+def augmentation_strips(entries: Sequence[Entry], scene: Scene) -> list[list[Strip]]:
+    """Meta and training images, one of each class, after every augmentation that an entry uses.
 
-    The draws are the report's own (seed 0): examples of what was made, not the very images.
+    One list a split, which begins with the images as they are. The draws are the report's own
+    (seed 0): examples of what was made, not the very images.
     """
     uses: dict[tuple[str, str, FillName], list[Entry]] = {}
     for entry in entries:
         for use in _uses(entry):
             uses.setdefault(use, []).append(entry)
-    strips = []
-    run = entries[0].runs[0]
-    for (split_name, kind, fill), users in uses.items():
-        split: Split = getattr(run.data, split_name)
+    strips: dict[str, list[Strip]] = {}
+    for (name, kind, fill), users in sorted(uses.items(), key=lambda use: use[0][0]):
+        split: Split = getattr(entries[0].runs[0].data, name)
         if split.masks is None:
             continue
         batch = split.batch(_one_of_each(split, len(scene.classes)))
-        images = _augmented(users[0].runs[0], batch, kind, fill)
-        if not strips or all(strip.title != _title(split_name, "", "") for strip in strips):
-            strips.append(_strip(_title(split_name, "", ""), "", batch.images, batch, scene))
-        names = ", ".join(user.title for user in users)
-        title = _title(split_name, kind, fill)
-        strips.append(_strip(title, f"{_WHAT[kind]} Used by {names}.", images, batch, scene))
-    return strips
+        images = "Training images" if name == "train" else "Meta images"
+        plain = _strip(f"{images}, as they are", "", batch.images, batch, scene)
+        made = _augmented(users[0].runs[0], batch, kind, fill)
+        word, note = _KINDS[kind]
+        note += f" Used by {', '.join(user.title for user in users)}."
+        strip = _strip(f"{images}, {word}: {fill}", note, made, batch, scene)
+        strips.setdefault(name, [plain]).append(strip)
+    return list(strips.values())
 
 
-_WHAT = {
-    "factual": "The background is replaced, the label stays.",
-    "counterfactual": "The object is removed: whatever this is, it is not its old class.",
-    "expert": "The object's whole box is removed: what the spurious expert sees.",
+_KINDS = {
+    "factual": ("factual", "The background is replaced, the label stays."),
+    "counterfactual": (
+        "counterfactual",
+        "The object is removed: whatever this is, it is not its old class.",
+    ),
+    "expert": (
+        "without the object",
+        "The object's whole box is removed: what the spurious expert sees.",
+    ),
 }
-
-
-def _title(split: str, kind: str, fill: str) -> str:
-    images = "Training images" if split == "train" else "Meta images"
-    if not kind:
-        return f"{images}, as they are"
-    word = "without the object" if kind == "expert" else kind
-    return f"{images}, {word}, fill \N{LEFT DOUBLE QUOTATION MARK}{fill}\N{RIGHT DOUBLE QUOTATION MARK}"
 
 
 def _uses(entry: Entry) -> Iterator[tuple[str, str, FillName]]:
@@ -150,15 +149,14 @@ def _uses(entry: Entry) -> Iterator[tuple[str, str, FillName]]:
 
 def _augmented(run: LoadedRun, batch: Batch, kind: str, fill: FillName) -> Tensor:
     made = make_fill(fill, mean=run.data.mean, model=run.model)
-    transforms = {
-        "factual": Factual(made),
-        "counterfactual": Counterfactual(made),
-        "expert": Counterfactual(made, box_masks),
-    }
+    if kind == "factual":
+        transform: Factual | Counterfactual = Factual(made)
+    else:
+        transform = Counterfactual(made, box_masks if kind == "expert" else None)
     if batch.masks is None:
         return batch.images
     generator = torch.Generator().manual_seed(0)
-    return transforms[kind](batch.images, batch.masks, batch.labels, generator).detach()
+    return transform(batch.images, batch.masks, batch.labels, generator).detach()
 
 
 def _one_of_each(split: Split, classes: int) -> Tensor:

@@ -34,7 +34,7 @@ def git_revision() -> str | None:
         _git(here, "ls-files", "--error-unmatch", Path(__file__).name)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return revision + ("+changes" if _git(here, "status", "--porcelain", "--", ".") else "")
+    return revision + ("+changes" if _git(here, "status", "--porcelain", "--", "..") else "")
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -15,7 +15,7 @@ _CURVES = (
     (
         "Training loss",
         ("train/loss/classifier", "train/loss/train"),
-        "cross-entropy of the classifier on its training batches, in nats",
+        "cross-entropy on the training batches, in nats",
     ),
     (
         "Validation accuracy, mean",
@@ -81,7 +81,7 @@ def _panel(title: str, names: tuple[str, ...], note: str, entries: Sequence[Entr
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
         axes.set_xlabel("epoch")
         if share:
-            axes.set_ylim(0, 1)
+            axes.set_ylim(-0.02, 1.02)
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         else:
             axes.set_ylim(bottom=0)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 from matplotlib import rc_context
@@ -17,7 +18,7 @@ from causalogit.report.palette import LIGHT, themed
 from causalogit.train.checkpoint import write_atomically
 
 _POINT = 1 / 72  # inch; in an SVG one point is one unit, which the page shows as one pixel
-_RC = {
+_RC: Any = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 11,
@@ -55,6 +56,7 @@ class Panel:
         draw: fills the axes.
         size: width and height in pixels.
         note: a line on what is shown, in the page only.
+        margins: left, bottom, right and top in pixels; measured from the labels without them.
     """
 
     title: str
@@ -62,13 +64,21 @@ class Panel:
     draw: Callable[[Axes], None]
     size: tuple[int, int]
     note: str = ""
+    margins: tuple[int, int, int, int] | None = None
 
     def svg(self, name: str) -> Markup:
         """An inline SVG; `name` is a word that no other figure of the page has."""
         width, height = self.size
         with rc_context(_RC):
-            figure = Figure((width * _POINT, height * _POINT), layout="constrained")
+            figure = Figure((width * _POINT, height * _POINT))
             self.draw(figure.add_subplot())
+            if self.margins is None:
+                figure.set_layout_engine("constrained")
+            else:
+                left, bottom, right, top = self.margins
+                figure.subplots_adjust(
+                    left / width, bottom / height, 1 - right / width, 1 - top / height
+                )
             file = io.StringIO()
             nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
             figure.savefig(file, format="svg", transparent=True, metadata=nothing, dpi=144)
@@ -81,9 +91,7 @@ def inline(svg: str, name: str, alt: str) -> Markup:
     # `*` would reach out into the page; its two properties stand in the page's own style sheet
     body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
-    body = re.sub(
-        r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", body
-    )
+    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", body)
     body = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", body)
     body = re.sub(r"font: ([\d.]+)px [^;\"]+", r"font-size: \1px", body)
     size = re.search(r'viewBox="([^"]+)"', body)

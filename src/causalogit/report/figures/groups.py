@@ -32,14 +32,18 @@ def group_panel(entry: Entry, scene: Scene) -> Panel:
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
 
-    lowest = min(value for values in table for value in values if value is not None)
-    count = sum(value is not None for values in table for value in values)
-    return Panel(
-        entry.title,
-        f"Accuracy of {entry.title} in {count} groups of class and background, "
-        f"from {lowest:.0%} in the worst; the same numbers are in the table of the run.",
-        draw,
-        (330, 300),
+    return Panel(entry.title, _alt(entry, scene, table), draw, (280, 258))
+
+
+def _alt(entry: Entry, scene: Scene, table: list[list[float | None]]) -> str:
+    rows = [
+        f"{name}: " + ", ".join("none" if value is None else f"{100 * value:.0f}" for value in row)
+        for name, row in zip(scene.classes, table, strict=True)
+    ]
+    return (
+        f"Test accuracy of {entry.title} in per cent on {', '.join(scene.backgrounds)}. "
+        + "; ".join(rows)
+        + "."
     )
 
 

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 from torch.nn import functional as F
 
-from causalogit.core import CHARACTERISTICS
 from causalogit.report.figures.draw import Panel
 from causalogit.report.palette import LIGHT
+from causalogit.report.words import characteristic_in_words
 from causalogit.train.load import Perturbations
 
 _SHOWN = 700  # majority images drawn, evenly spaced; of the minority all
-_PLAIN = {
-    "loss": "how wrong the classifier is about the image",
-    "margin": "lead of the right class over the best other one",
-    "gradient_norm": "how hard the image pulls at the classifier",
-    "cosine": "how well its features point to its class",
-    "entropy": "how undecided the answer is",
-    "class_proportion": "how common its class is in training",
-    "class_loss": "mean loss of its class, one epoch before",
-    "weight_norm": "length of its class's weights",
-    "relative_loss": "loss, less the mean of its class",
-    "relative_margin": "margin, less the mean of its class",
-}
 
 
 def alpha_of(delta: Tensor) -> Tensor:
@@ -48,67 +38,92 @@ def alpha_of(delta: Tensor) -> Tensor:
     return torch.where(sure, torch.nan, (-high).exp())
 
 
-def perturbation_panels(perturbations: Perturbations, agrees: Tensor, form: str) -> list[Panel]:
-    """One panel a characteristic.
+@dataclass(frozen=True)
+class Response:
+    """What a perturbation network gives for every training image.
 
-    Args:
-        perturbations: of the training images.
+    Attributes:
+        what: "alpha" or "delta at the label".
+        label: that number, `(N,)`.
+        others: mean delta over the other classes, `(N,)`; None where alpha is shown.
         agrees: True where an image's background goes with its class, `(N,)`.
-        form: of the perturbation network's output; "expert" shows alpha in place of delta.
     """
+
+    what: str
+    label: Tensor
+    others: Tensor | None
+    agrees: Tensor
+
+    def mean(self, agrees: bool) -> float | None:
+        """Mean over the images whose background agrees, or over the others; None without any."""
+        some = self.label[(self.agrees == agrees) & ~self.label.isnan()]
+        return some.mean().item() if len(some) else None
+
+
+def response(perturbations: Perturbations, agrees: Tensor, form: str) -> Response:
+    """Delta at the label, or for the form "expert" its strength alpha."""
     delta = perturbations.delta.float()
-    own = F.one_hot(perturbations.labels, delta.shape[1]).bool()
     if form == "expert":
-        label, others = alpha_of(delta).float(), None
-    else:
-        label, others = delta[own], (delta * ~own).sum(1) / (~own).sum(1)
+        return Response("alpha", alpha_of(delta).float(), None, agrees)
+    own = F.one_hot(perturbations.labels, delta.shape[1]).bool()
+    others = (delta * ~own).sum(1) / (~own).sum(1)
+    return Response("delta at the label", delta[own], others, agrees)
+
+
+def perturbation_panels(perturbations: Perturbations, given: Response) -> list[Panel]:
+    """One panel a characteristic, all of one height."""
     return [
-        _panel(name, perturbations.characteristics[:, column].float(), label, others, agrees)
+        _panel(name, perturbations.characteristics[:, column].float(), given)
         for column, name in enumerate(perturbations.names)
     ]
 
 
-def explain(characteristic: str) -> str:
-    """A characteristic in plain words, or in those of its own docstring."""
-    known = CHARACTERISTICS.get(characteristic)
-    documented = ((known and known.__doc__) or "").strip().split("\n")[0]
-    return _PLAIN.get(characteristic, documented)
-
-
-def _panel(
-    name: str, values: Tensor, label: Tensor, others: Tensor | None, agrees: Tensor
-) -> Panel:
+def _panel(name: str, values: Tensor, given: Response) -> Panel:
     def draw(axes: Axes) -> None:
-        some = agrees.nonzero().squeeze(1)
+        some = given.agrees.nonzero().squeeze(1)
         some = some[:: max(1, -(-len(some) // _SHOWN))]
         for index, colour, marker, size in (
-            (some, LIGHT["majority"], "o", 7),
-            ((~agrees).nonzero().squeeze(1), LIGHT["minority"], "^", 12),
+            (some, LIGHT["majority"], "o", 9),
+            ((~given.agrees).nonzero().squeeze(1), LIGHT["minority"], "^", 14),
         ):
             axes.scatter(
                 values[index],
-                label[index],
+                given.label[index],
                 s=size,
                 c=colour,
                 marker=marker,
-                alpha=0.55,
+                alpha=0.7,
                 lw=0,
                 rasterized=True,
             )
-        if others is not None:
-            axes.plot(*binned_means(values, others), color=LIGHT["ink"], lw=1.6, ls=(0, (4, 2)))
-        axes.xaxis.set_major_locator(MaxNLocator(3))
-        axes.yaxis.set_major_locator(MaxNLocator(4))
+        if given.others is not None:
+            line = binned_means(values, given.others)
+            axes.plot(*line, color=LIGHT["ink"], lw=1.6, ls=(0, (4, 2)))
+        _limits(axes, values, given)
 
-    known = ~label.isnan()
     means = [
-        f"{word} {label[part & known].mean():.2f}"
-        for word, part in (("majority", agrees), ("minority", ~agrees))
-        if (part & known).any()
+        f"{word} {mean:.2f}"
+        for word, agrees in (("agrees", True), ("disagrees", False))
+        if (mean := given.mean(agrees)) is not None
     ]
-    what = "alpha" if others is None else "delta at the label"
-    alt = f"{what} against {name}; mean {', '.join(means)}."
-    return Panel(name, alt, draw, (230, 165), explain(name))
+    alt = f"{given.what} against {name}. Mean where the background {', '.join(means)}."
+    note = characteristic_in_words(name)
+    return Panel(name, alt, draw, (196, 150), note, margins=(36, 22, 8, 6))
+
+
+def _limits(axes: Axes, values: Tensor, given: Response) -> None:
+    """The same height for all panels of a run; a characteristic that is one number has one tick."""
+    shown = torch.cat([t[~t.isnan()] for t in (given.label, given.others) if t is not None])
+    low, high = (shown.min().item(), shown.max().item()) if len(shown) else (0.0, 1.0)
+    room = 0.08 * max(high - low, 0.1)
+    axes.set_ylim(low - room, high + room)
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    least, most = values.min().item(), values.max().item()
+    if most - least > 1e-4 * max(abs(most), 1e-6):
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+    else:
+        axes.set_xlim(most - 1, most + 1)
+        axes.set_xticks([most], [f"{most:.3g}"])
 
 
 def binned_means(x: Tensor, y: Tensor, bins: int = 12) -> tuple[Tensor, Tensor]:

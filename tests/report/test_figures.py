@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from causalogit.report import palette
+from causalogit.report.figures.draw import Panel
+from causalogit.report.figures.groups import group_table
+from causalogit.report.figures.perturbation import alpha_of, binned_means, response
+from causalogit.report.lineup import line_up
+from causalogit.report.pictures import encode, magnified, spotlight
+from causalogit.report.scene import describe_scene
+from causalogit.train import LoadedRun
+from causalogit.train.load import Perturbations
+
+
+@given(st.integers(0, 10_000), st.floats(0.01, 20), st.integers(2, 12))
+@settings(max_examples=50, deadline=None)
+def test_alpha_is_found_again(seed: int, alpha: float, classes: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(20, classes, generator=generator)
+    found = alpha_of(alpha * logits.log_softmax(1))
+    torch.testing.assert_close(found, torch.full_like(found, alpha), atol=0, rtol=1e-4)
+
+
+def test_alpha_of_an_expert_without_doubt_is_unknown() -> None:
+    assert alpha_of(torch.tensor([[0.0, -30.0, -30.0]])).isnan().all()
+
+
+def test_delta_at_the_label_and_beside_it() -> None:
+    given = Perturbations(
+        ["loss"],
+        torch.zeros(2, 1),
+        torch.tensor([[1.0, 2.0, 6.0], [3.0, 5.0, 7.0]]),
+        torch.tensor([0, 2]),
+        torch.tensor([0, 2]),
+    )
+    found = response(given, torch.tensor([True, False]), "vector")
+    assert found.label.tolist() == [1, 7]
+    assert found.others is not None
+    assert found.others.tolist() == [4, 4]
+    assert (found.mean(True), found.mean(False)) == (1, 7)
+
+
+def test_binned_means() -> None:
+    x, y = torch.arange(12.0), torch.arange(12.0) * 2
+    means_x, means_y = binned_means(x.flip(0), y.flip(0), bins=3)
+    assert means_x.tolist() == [1.5, 5.5, 9.5]
+    assert means_y.tolist() == [3, 11, 19]
+    assert [t.tolist() for t in binned_means(torch.ones(5), torch.arange(5.0))] == [[1], [2]]
+
+
+def test_groups_are_classes_down_and_backgrounds_across(erm: LoadedRun) -> None:
+    table = group_table(line_up([erm]).best, describe_scene(erm))
+    for label, background in product(range(5), range(5)):
+        name = f"accuracy/group/{label * 5 + background}"
+        assert table[label][background] == erm.row["selected"][name]
+
+
+def test_an_svg_is_inline_themed_and_escaped() -> None:
+    panel = Panel("t", 'a "quoted" <alt>', lambda axes: axes.set_xlabel("<b> $x$"), (200, 100))
+    svg = panel.svg("one")
+    assert svg.startswith('<svg viewBox="0 0 200 100"')
+    assert "&lt;b&gt; $x$" in svg
+    assert "<alt>" not in svg
+    assert "xmlns" not in svg
+    assert "<style" not in svg
+    assert 'id="figure' not in svg
+    assert "var(--rule)" in svg
+
+
+def test_pictures() -> None:
+    image, attention = torch.rand(3, 4, 4), torch.zeros(4, 4)
+    attention[:, 2:] = 1
+    lit = spotlight(image, attention)
+    large = magnified(image)
+    assert lit.shape == large.shape == (3, 160, 160)
+    torch.testing.assert_close(lit[:, :, 120:], large[:, :, 120:])
+    assert lit[:, :, :40].amax() < 0.3
+    assert encode(large).startswith(b"\x89PNG")
+    assert magnified(torch.rand(1, 300, 200)).shape == (3, 300, 200)
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2 contrast ratio."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return (
+            math.sumprod((0.2126, 0.7152, 0.0722), linear)
+            if hasattr(math, "sumprod")
+            else sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+        )
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", [palette.LIGHT, palette.DARK], ids=["light", "dark"])
+def test_the_palette_can_be_read(theme: dict[str, str]) -> None:
+    for name, colour in theme.items():
+        if name in ("ink", "muted"):
+            assert contrast(colour, theme["paper"]) >= 4.5, name
+            assert contrast(colour, theme["panel"]) >= 4.5, name
+        elif name.startswith(("tone", "heat", "majority", "minority")):
+            assert contrast(colour, theme["paper"]) >= 3, name
+    assert contrast(theme["on-heat"], theme["heat"]) >= 4.5
+
+
+def test_colours_are_told_apart_when_they_become_variables() -> None:
+    assert palette.LIGHT.keys() == palette.DARK.keys()
+    assert len(set(palette.LIGHT.values())) == len(palette.LIGHT)
+    assert palette.tone_name(9) == palette.tone_name(1)
+    assert palette.dash(9) != palette.dash(1)
