@@ -6,10 +6,10 @@ import json
 import math
 
 import pytest
-
 from benchmarks.ablation import ablation_markdown, variants
 from benchmarks.page import differences_markdown, results_markdown, write_page
 from benchmarks.recipe import candidates
+
 from causalogit.core import GROUPS, THE_TEN
 from causalogit.methods.clp import choose_characteristics
 

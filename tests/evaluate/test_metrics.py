@@ -11,8 +11,10 @@ from causalogit.evaluate.metrics import (
     RunningMeans,
     classification_metrics,
     predict,
-    test_metrics as published_names,
 )  # fmt: skip
+from causalogit.evaluate.metrics import (
+    test_metrics as published_names,
+)
 
 
 def test_all_averages_against_loops():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +55,5 @@ def other_seed(make_run: Callable[..., LoadedRun]) -> LoadedRun:
 
 
 @pytest.fixture(autouse=True)
-def few_images_are_measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def few_images_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measures, "MEASURED", 5)
-    yield

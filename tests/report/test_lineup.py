@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from causalogit.config import ClpConfig, ControlsConfig, NetworkConfig
+from causalogit.methods.clp import Clp, ClpFactual
 from causalogit.report.lineup import line_up
 from causalogit.report.words import characteristic_in_words, method_in_words
 from causalogit.train import LoadedRun
@@ -52,7 +53,7 @@ def test_what_a_method_does_is_asked_of_the_method(
     erm: LoadedRun, clp: LoadedRun, recipe: LoadedRun
 ) -> None:
     plain, published, ours = line_up([erm, clp, recipe]).entries
-    assert (plain.form, published.form, ours.form) == (None, "vector", "target")
+    assert (plain.form, published.form, ours.form) == (None, Clp.form, ClpFactual.form)
     assert (plain.new_backgrounds, ours.new_backgrounds) == (False, True)
     none = replace(
         recipe, config=replace(recipe.config, controls=ControlsConfig(train_fill="none"))

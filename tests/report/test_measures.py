@@ -32,7 +32,8 @@ def test_a_model_that_sees_only_the_colour(by_colour: LoadedRun) -> None:
     assert found.misled == Spread(0.0, None)
     assert found.agreeing == Spread(1.0, None)
     assert found.follows == Spread(1.0, None)
-    assert found.inside == Spread(0.0, None)
+    assert found.inside is not None
+    assert found.inside.mean < 0.01
     assert found.area is not None
     assert 0 < found.area < 1
 

@@ -14,13 +14,14 @@ fine enough and occlusion takes hundreds of passes an image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from causalogit.evaluate.modes import eval_mode
 
 AttentionMethod = Literal["occlusion", "grad_cam"]
 
@@ -68,7 +69,7 @@ def attention_maps(
     Raises:
         ValueError: an unknown method, or Grad-CAM of a model without a spatial convolution.
     """
-    with _eval_mode(model):
+    with eval_mode(model):
         if method == "occlusion":
             side = min(images.shape[2:])
             window = window or max(2, side // 7)
@@ -163,14 +164,3 @@ def _last_convolution(model: nn.Module, images: Tensor) -> nn.Conv2d:
     if not ran:
         raise ValueError("grad_cam needs a convolution with a spatial output: use 'occlusion'")
     return ran[-1]
-
-
-@contextmanager
-def _eval_mode(model: nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from causalogit.data import Split
+from causalogit.evaluate.modes import eval_mode
 
 Metrics = dict[str, float]
 
@@ -14,15 +15,11 @@ Metrics = dict[str, float]
 @torch.no_grad()
 def predict(model: nn.Module, split: Split, device: torch.device, batch_size: int = 512) -> Tensor:
     """Logits `(N, C)` of a whole split on the CPU; the model is in eval mode for the pass only."""
-    was_training = model.training
-    model.eval()
-    try:
+    with eval_mode(model):
         parts = [
-            model(split.batch(index).to(device).images).float().cpu()
-            for index in torch.arange(len(split)).split(batch_size)
+            model(split.batch(indices).to(device).images).float().cpu()
+            for indices in torch.arange(len(split)).split(batch_size)
         ]
-    finally:
-        model.train(was_training)
     return torch.cat(parts)
 
 

@@ -8,6 +8,7 @@ from math import isnan
 from statistics import mean, stdev
 
 import torch
+from torch import Tensor
 
 from causalogit.evaluate.attention import attention_inside, attention_maps
 from causalogit.evaluate.metrics import predict
@@ -16,7 +17,7 @@ from causalogit.report.scene import Scene
 from causalogit.train.load import LoadedRun
 
 MEASURED = 200
-"""Test images whose attention is measured: every n-th of the test set, n as large as needed."""
+"""Most test images whose attention is measured: every n-th of the test set."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ def measure(entry: Entry, scene: Scene) -> Measures:
     )
 
 
+def measured_images(count: int) -> Tensor:
+    """Which of `count` test images have their attention measured."""
+    return torch.arange(0, count, max(1, -(-count // MEASURED)))
+
+
 def _measure_run(run: LoadedRun, scene: Scene) -> dict[str, float]:
     test = run.data.test
     answers = predict(run.model, test, torch.device("cpu")).argmax(1)
@@ -82,7 +88,7 @@ def _measure_run(run: LoadedRun, scene: Scene) -> dict[str, float]:
         "area": float("nan"),
     }
     if test.masks is not None:
-        some = torch.arange(0, len(test), max(1, -(-len(test) // MEASURED)))
+        some = measured_images(len(test))
         maps = attention_maps(run.model, test.images[some], answers[some], fill=run.data.mean)
         row["inside"] = attention_inside(maps, test.masks[some]).nanmean().item()
         row["area"] = test.masks[some].mean().item()

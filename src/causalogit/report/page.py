@@ -9,16 +9,22 @@ from pathlib import Path
 from jinja2 import Environment as JinjaEnvironment
 from jinja2 import PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
+from matplotlib.lines import Line2D
 
 from causalogit.report import palette
-from causalogit.report.figures.curves import curve_panels
+from causalogit.report.figures.curves import curve_key, curve_panels
 from causalogit.report.figures.draw import Panel, write_png
 from causalogit.report.figures.groups import group_panel
-from causalogit.report.figures.perturbation import Response, perturbation_panels, response
+from causalogit.report.figures.perturbation import (
+    Response,
+    perturbation_key,
+    perturbation_panels,
+    response,
+)
 from causalogit.report.headline import headline
 from causalogit.report.lineup import Entry, Lineup, line_up
 from causalogit.report.looks import RULE, look
-from causalogit.report.measures import MEASURED, Spread, measure
+from causalogit.report.measures import Spread, measure, measured_images
 from causalogit.report.record import environments, records
 from causalogit.report.scene import Scene, describe_scene
 from causalogit.report.table import AVERAGES, COLUMNS, LAST_COLUMNS, budgets, results
@@ -82,7 +88,7 @@ def write_report(runs: Sequence[LoadedRun], folder: Path) -> Path:
         examples=look(pair, scene, figures / "looks.png"),
         rule=RULE,
         measures=measures,
-        measured=min(MEASURED, len(shown.data.test)),
+        measured=len(measured_images(len(shown.data.test))),
         rows=results(lineup.entries),
         columns=COLUMNS,
         last_columns=LAST_COLUMNS,
@@ -90,7 +96,7 @@ def write_report(runs: Sequence[LoadedRun], folder: Path) -> Path:
         averages=AVERAGES,
         budgets=budgets(lineup.entries),
         groups=_groups(lineup, scene, figures),
-        curves=_draw(curve_panels(lineup.entries), "curves", figures, columns=2),
+        curves=_curves(lineup, figures),
         responses=_responses(lineup, scene, figures),
         parts=parts(shown, scene),
         training=training_strips(shown, scene),
@@ -136,13 +142,20 @@ def _seconds(spread: Spread) -> str:
     return f"{text} \N{PLUS-MINUS SIGN} {spread.deviation:.0f}"
 
 
-def _draw(panels: Sequence[Panel], name: str, figures: Path, columns: int) -> list[Drawing]:
-    write_png(figures / f"{name}.png", panels, columns)
+def _draw(
+    panels: Sequence[Panel], name: str, figures: Path, columns: int, key: Sequence[Line2D] = ()
+) -> list[Drawing]:
+    write_png(figures / f"{name}.png", panels, columns, key)
     return [Drawing(panel, panel.svg(f"{name}-{place}")) for place, panel in enumerate(panels)]
 
 
 def _groups(lineup: Lineup, scene: Scene, figures: Path) -> list[Drawing]:
-    return _draw([group_panel(e, scene) for e in lineup.entries], "groups", figures, columns=3)
+    return _draw([group_panel(e, scene) for e in lineup.entries], "groups", figures, columns=4)
+
+
+def _curves(lineup: Lineup, figures: Path) -> list[Drawing]:
+    panels = curve_panels(lineup.entries)
+    return _draw(panels, "curves", figures, 3, curve_key(lineup.entries))
 
 
 def _responses(lineup: Lineup, scene: Scene, figures: Path) -> list[ResponseSection]:
@@ -154,6 +167,6 @@ def _responses(lineup: Lineup, scene: Scene, figures: Path) -> list[ResponseSect
         agrees = run.perturbations.groups % len(scene.backgrounds) == run.perturbations.labels
         given = response(run.perturbations, agrees, entry.form or "")
         panels = perturbation_panels(run.perturbations, given)
-        drawings = _draw(panels, f"delta-{entry.key}", figures, columns=4)
+        drawings = _draw(panels, f"delta-{entry.key}", figures, 5, perturbation_key(given))
         sections.append(ResponseSection(entry, run, given, drawings))
     return sections

@@ -22,7 +22,7 @@ from causalogit.train.load import LoadedRun
 
 _PURPOSE = {
     "train": "the classifier learns from it",
-    "meta": "small and clean; the perturbation network learns from it",
+    "meta": "small and clean; CLP's second network and some controls learn from it",
     "validation": "picks the selected epoch",
     "test": "every result in this report",
 }

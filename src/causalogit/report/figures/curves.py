@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from causalogit.report.figures.draw import Panel
@@ -43,6 +44,14 @@ def curve_panels(entries: Sequence[Entry]) -> list[Panel]:
         if any(_series(row, names) is not None for e in entries for run in e.runs
                for row in run.history)
     ]  # fmt: skip
+
+
+def curve_key(entries: Sequence[Entry]) -> list[Line2D]:
+    """Which line is whose."""
+    return [
+        Line2D([], [], color=LIGHT[tone_name(e.tone)], ls=dash(e.tone), lw=2, label=e.title)
+        for e in entries
+    ]
 
 
 def _series(row: dict[str, float], names: Sequence[str]) -> float | None:

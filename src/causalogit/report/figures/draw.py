@@ -13,6 +13,7 @@ from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from causalogit.report.palette import LIGHT, themed
 from causalogit.train.checkpoint import write_atomically
@@ -99,8 +100,8 @@ def inline(svg: str, name: str, alt: str) -> Markup:
     return Markup(head).format(alt) + Markup(themed(body[body.index(">") + 1 :]))
 
 
-def write_png(path: Path, panels: Sequence[Panel], columns: int) -> None:
-    """All panels on one white sheet."""
+def write_png(path: Path, panels: Sequence[Panel], columns: int, key: Sequence[Line2D]) -> None:
+    """All panels on one white sheet; `key` are lines and markers with their labels."""
     columns = max(1, min(columns, len(panels)))
     rows = -(-len(panels) // columns)
     width, height = panels[0].size
@@ -114,4 +115,8 @@ def write_png(path: Path, panels: Sequence[Panel], columns: int) -> None:
         for axes, panel in zip(grid.flat, panels, strict=False):
             panel.draw(axes)
             axes.set_title(panel.title, fontsize=11, loc="left")
+        if key:
+            figure.legend(
+                handles=list(key), loc="outside lower left", ncols=min(len(key), 4), frameon=False
+            )
         write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=160))

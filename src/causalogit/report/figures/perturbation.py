@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,6 +16,7 @@ from causalogit.report.palette import LIGHT
 from causalogit.report.words import characteristic_in_words
 from causalogit.train.load import Perturbations
 
+_DASHES = (0, (4, 2))
 _SHOWN = 700  # majority images drawn, evenly spaced; of the minority all
 
 
@@ -78,6 +80,20 @@ def perturbation_panels(perturbations: Perturbations, given: Response) -> list[P
     ]
 
 
+def perturbation_key(given: Response) -> list[Line2D]:
+    """Which mark is what."""
+    marks = [
+        Line2D([], [], color=LIGHT[colour], marker=marker, ls="", label=f"{given.what}: {label}")
+        for colour, marker, label in (
+            ("majority", "o", "background agrees"),
+            ("minority", "^", "background disagrees"),
+        )
+    ]
+    if given.others is not None:
+        marks.append(Line2D([], [], color=LIGHT["ink"], ls=_DASHES, label="mean at other classes"))
+    return marks
+
+
 def _panel(name: str, values: Tensor, given: Response) -> Panel:
     def draw(axes: Axes) -> None:
         some = given.agrees.nonzero().squeeze(1)
@@ -98,7 +114,7 @@ def _panel(name: str, values: Tensor, given: Response) -> Panel:
             )
         if given.others is not None:
             line = binned_means(values, given.others)
-            axes.plot(*line, color=LIGHT["ink"], lw=1.6, ls=(0, (4, 2)))
+            axes.plot(*line, color=LIGHT["ink"], lw=1.6, ls=_DASHES)
         _limits(axes, values, given)
 
     means = [
@@ -117,7 +133,7 @@ def _limits(axes: Axes, values: Tensor, given: Response) -> None:
     low, high = (shown.min().item(), shown.max().item()) if len(shown) else (0.0, 1.0)
     room = 0.08 * max(high - low, 0.1)
     axes.set_ylim(low - room, high + room)
-    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     least, most = values.min().item(), values.max().item()
     if most - least > 1e-4 * max(abs(most), 1e-6):
         axes.xaxis.set_major_locator(MaxNLocator(3))
