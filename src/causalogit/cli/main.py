@@ -24,7 +24,7 @@ def build_parser() -> ArgumentParser:
     )
     subcommands = parser.add_subcommands(required=True, dest="command")
 
-    demo = ArgumentParser(description=commands.demo.__doc__)
+    demo = _parser(commands.demo.__doc__)
     demo.add_argument("--out", type=str, default="demo", help="folder of the report and the runs")
     demo.add_argument("--seed", type=int, default=0, help="of the split, the weights, every draw")
     demo.add_argument("--epochs", type=int, default=20, help="passes over the training images")
@@ -43,7 +43,7 @@ def build_parser() -> ArgumentParser:
     compare.add_argument("--report", action="store_true", help="write report.html as well")
     subcommands.add_subcommand("compare", compare, help="methods times seeds, one table")
 
-    evaluate = ArgumentParser(description=commands.evaluate.__doc__)
+    evaluate = _parser(commands.evaluate.__doc__)
     evaluate.add_argument("checkpoint", type=str, help="a .ckpt file of a run's folder")
     evaluate.add_argument("--split", choices=("validation", "test"), default="test")
     subcommands.add_subcommand("evaluate", evaluate, help="test a checkpoint")
@@ -69,9 +69,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run_parser(description: str | None) -> ArgumentParser:
-    parser = ArgumentParser(description=description, usage="causalogit [command] [options]")
+def _parser(description: str | None) -> ArgumentParser:
+    # the generated usage names every option, and would bury an error message
+    parser = ArgumentParser(description=description, usage="causalogit COMMAND [options]")
     parser.add_argument("--config", action="config", help="a file of the options below (YAML)")
+    return parser
+
+
+def _run_parser(description: str | None) -> ArgumentParser:
+    parser = _parser(description)
     parser.add_class_arguments(RunConfig)
     return parser
 
