@@ -2,7 +2,8 @@
 
     python -m benchmarks.digits
 
-Keeps its runs in runs/digits (a stopped study goes on) and writes docs/results/digits.
+Keeps its runs in runs/digits (a stopped study goes on), writes docs/results/digits and the short
+table in README.md.
 """
 
 from __future__ import annotations
@@ -10,13 +11,20 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.page import differences_markdown, results_markdown, write_page
+from benchmarks.page import (
+    differences_markdown,
+    fill_tables,
+    headline_markdown,
+    results_markdown,
+    write_page,
+)
 from causalogit.cli.progress import run_bars
 from causalogit.config import RunConfig
 from causalogit.methods import METHODS
 from causalogit.train import compare
 
-PAGE = Path(__file__).parents[1] / "docs" / "results" / "digits"
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "results" / "digits"
 
 
 def main() -> None:
@@ -40,6 +48,7 @@ def main() -> None:
         "differences": differences_markdown(rows, "clp_factual"),
     }
     write_page(PAGE, rows, tables)
+    fill_tables(ROOT / "README.md", {"headline": headline_markdown(rows)})
 
 
 if __name__ == "__main__":

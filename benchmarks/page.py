@@ -63,10 +63,30 @@ def differences_markdown(rows: Rows, ours: str, which: str = "last") -> str:
     return _markdown(lines)
 
 
+def headline_markdown(rows: Rows) -> str:
+    """The short table: average and worst group of the last epoch."""
+    lines = [["may know", "method", "average", "worst group"], ["---"] * 4]
+    for runs in by_method(rows).values():
+        cells = [
+            spread([run["last"][f"accuracy/{name}"] for run in runs])
+            for name in ("test_mean", "worst_group")
+        ]
+        lines.append([runs[0]["budget"], runs[0]["title"], *cells])
+    return _markdown(lines)
+
+
 def write_page(folder: Path, rows: Rows, tables: Mapping[str, str]) -> None:
-    """Write `results.json`, and each table between its markers in the folder's README.md."""
+    """Write `results.json`, and the tables into the folder's README.md."""
     write_json(folder / "results.json", {"runs": list(rows)})
-    page = folder / "README.md"
+    fill_tables(folder / "README.md", tables)
+
+
+def fill_tables(page: Path, tables: Mapping[str, str]) -> None:
+    """Put each table between its markers, `<!-- name -->` and `<!-- /name -->`.
+
+    Raises:
+        ValueError: the page has no such markers.
+    """
     text = page.read_text()
     for name, table in tables.items():
         between = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)

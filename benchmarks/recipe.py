@@ -1,4 +1,4 @@
-"""Choose the recipe of budget C on validation data alone.
+"""Choose the recipe of budget C, and the settings of its controls, on validation data alone.
 
     python -m benchmarks.recipe
 
@@ -40,13 +40,17 @@ NETWORKS = {
 
 
 def candidates() -> dict[str, RunConfig]:
-    """The settings tried: the control with each fill, then CLP on the fill that served it best."""
+    """The settings tried: the controls' own, then CLP on the fill that served the control best."""
     tried = {
         f"erm_factual {fill}": RunConfig(
             method="erm_factual", data=DATA, controls=ControlsConfig(train_fill=fill)
         )
         for fill in FILLS
     }
+    for alpha in (0.5, 0.8, 1.0):
+        tried[f"product_of_experts {alpha}"] = RunConfig(
+            method="product_of_experts", data=DATA, controls=ControlsConfig(product_alpha=alpha)
+        )
     best = ControlsConfig(train_fill="random")
     for name, network in NETWORKS.items():
         tried[f"clp_factual {name}"] = RunConfig(
