@@ -234,6 +234,7 @@ def test_a_step_is_equations_8_to_10(solver: Solver, form: str) -> None:
                 "loss/classifier": nn.functional.cross_entropy(u, labels).item(),
                 "delta/label": label.mean().item(),
                 "delta/others": (delta.sum() - label.sum()).item() / 16,
+                "skipped": 0,
             }
         )
         parts = [v for n, v in metrics.items() if n.startswith("loss/meta_")]

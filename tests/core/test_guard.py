@@ -113,7 +113,7 @@ def test_pixels_that_are_not_finite_touch_nothing(
     clp.step(*batch(8))
     before = everything(clp)
     metrics = clp.step(*bad_pixels(value, 1, 4, 6))
-    assert math.isnan(metrics["loss/classifier"])
+    assert metrics == {"skipped": 1}
     assert "3 of 8 images hold values that are not finite" in caplog.text
     assert same(everything(clp), before)
     clp.step(*batch(8))  # and training goes on
@@ -161,7 +161,7 @@ def test_a_loss_that_explodes(action: Action, weight: float) -> None:
         assert metrics["loss/classifier"] > 1e4
         assert not same(everything(clp)["model"], before["model"])
     else:
-        assert set(metrics) == {"loss/classifier"}
+        assert metrics == {"skipped": 1}
         assert same(everything(clp), before)
 
 

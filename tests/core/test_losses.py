@@ -118,6 +118,24 @@ def test_a_step_adds_the_gradient_of_the_saliency_term(fraction: float, count: i
     )
 
 
+def test_the_saliency_term_eats_no_random_numbers() -> None:
+    model = small_net()
+    images, labels = batch(8)
+    start = torch.get_rng_state()
+    model(images)  # dropout draws once
+    expected = torch.get_rng_state()
+    clp = CausalLogitPerturbation(
+        model,
+        OPTIMIZERS["sgd"](model),
+        [batch(4)],
+        3,
+        saliency_weight=1.0,
+    )
+    torch.set_rng_state(start)
+    clp.step(images, labels, torch.zeros(8, 1, 5, 5))
+    assert torch.equal(torch.get_rng_state(), expected)
+
+
 def test_the_saliency_term_needs_masks() -> None:
     model = small_net()
     clp = CausalLogitPerturbation(

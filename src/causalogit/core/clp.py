@@ -111,20 +111,21 @@ class CausalLogitPerturbation:
 
         Returns:
             Losses (`loss/...`), mean delta (`delta/label`, `delta/others`), `hypergradient/norm`,
-            and `delta/alpha` for the form `expert`.
+            `delta/alpha` for the form `expert`, and `skipped`: 1 where the guard left the step
+            out, alone then, else 0.
 
         Raises:
             Divergence: see `Guard`.
             ValueError: masks or a term's input are missing.
         """
         if not self._finite(images, masks):
-            return {"loss/classifier": torch.nan}
+            return {"skipped": 1.0}
         restore, undo = self.classifier.random_state(), self.classifier.buffer_state()
         logits, features = self.classifier(images)  # one forward, for Eq. 8 and Eq. 10
         plain_loss = F.cross_entropy(logits.detach(), labels)
         if not self.guard.factor("loss", plain_loss.item()):
             undo()
-            return {"loss/classifier": plain_loss.item()}
+            return {"skipped": 1.0}
         spurious = self._spurious(images, masks, labels)
         weights = self.classifier.head.weight
         inputs = self.network.normalised(self.table(logits, features, weights, labels))
@@ -287,6 +288,7 @@ class CausalLogitPerturbation:
         metrics = {
             "loss/train": F.cross_entropy(logits + delta, labels).item(),
             "loss/classifier": plain_loss.item(),
+            "skipped": 0.0,
             "delta/label": delta[own].mean().item(),
             "delta/others": delta[~own].mean().item(),
         }
