@@ -23,6 +23,8 @@ def test_failed_write_leaves_the_old_file(tmp_path):
         write_atomically(path, breaks)
     assert load_checkpoint(path)["epoch"] == 1
     assert os.listdir(tmp_path) == ["state.ckpt"]
+    (tmp_path / "plain").touch()
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 class Evil:
