@@ -33,8 +33,8 @@ DATA = DataConfig(validation_size=1375, test_size=25)
 FILLS: tuple[FillName, ...] = ("random", "mixed_rand", "shuffle")
 NETWORKS = {
     "contrast 1": NetworkConfig("contrast", 1.0, 1e-2),
-    "expert 1": NetworkConfig("expert", 1.0, 1e-3),
-    "vector 1": NetworkConfig("vector", 1.0, 1e-3),
+    "contrast 1, slow": NetworkConfig("contrast", 1.0, 1e-3),
+    "vector 1, slow": NetworkConfig("vector", 1.0, 1e-3),
     "target 1": NetworkConfig("target", 1.0, 1e-2),
 }
 
@@ -96,7 +96,7 @@ def main() -> None:
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
     for name, config in candidates().items():
-        out = options.out / name.replace(" ", "_")
+        out = options.out / name.replace(" ", "_").replace(",", "")
         runs = compare(config, [config.method], SEEDS, out, jobs=options.jobs)
         rows += [validation_row(run, name) for run in runs]
         print(recipe_markdown(rows), flush=True)

@@ -88,6 +88,7 @@ def test_contrast_is_target_less_its_mean_over_the_batch(bound: float | None) ->
     values, labels, _ = inputs()
     delta = network(values, labels)
     amount = network.mlp(values).squeeze(1)
+    amount = amount - amount.sum() / B
     if bound is not None:
         amount = bound * amount.tanh()
     for i, label in enumerate(labels.tolist()):
@@ -95,6 +96,15 @@ def test_contrast_is_target_less_its_mean_over_the_batch(bound: float | None) ->
             expected = (amount[i] - amount.sum() / B).item() if c == label else 0.0
             assert delta[i, c].item() == pytest.approx(expected, abs=1e-5)
     assert torch.equal(network(values[:1], labels[:1]), torch.zeros(1, C))  # no one to differ from
+
+
+def test_contrast_has_no_common_mode_to_saturate() -> None:
+    network = spread(PerturbationNetwork(K, C, "contrast", bound=1.0))
+    values, labels, _ = inputs()
+    before = network(values, labels)
+    with torch.no_grad():
+        network.mlp[-1].bias.add_(50.0)
+    torch.testing.assert_close(network(values, labels), before, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("bound", "start"), [(1.0, 0.5), (4.0, 2.0), (None, 1.0)])

@@ -80,12 +80,13 @@ class Contrast(Target):
 
     The same amount on every label's logit makes all gradients larger or smaller, and a larger step
     nearly always lowers the meta loss one step ahead: `Target` tends to its bound. Without the
-    mean that shortcut is gone.
+    mean that shortcut is gone. The raw outputs are centred too: else all of them may drift to one
+    end of the bound together, where the differences and their gradients vanish.
     """
 
     def __call__(self, raw: Tensor, labels: Tensor, spurious: Tensor | None) -> Tensor:
-        """`bound * tanh(raw)` less its mean over the batch at the label, 0 elsewhere."""
-        amount = _bounded(raw, self.bound)
+        """`a - mean(a)` with `a = bound * tanh(raw - mean(raw))` at the label, 0 elsewhere."""
+        amount = _bounded(raw - raw.mean(0), self.bound)
         return F.one_hot(labels, self.num_classes) * (amount - amount.mean(0))
 
 
