@@ -177,7 +177,7 @@ class ControlsConfig:
     """
 
     train_fill: FillName = "random"
-    product_alpha: float = 0.8
+    product_alpha: float = 1.0
     group_dro_step: float = 0.01
 
 
