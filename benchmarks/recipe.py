@@ -35,7 +35,6 @@ NETWORKS = {
     "contrast 1": NetworkConfig("contrast", 1.0, 1e-2),
     "contrast 1, slow": NetworkConfig("contrast", 1.0, 1e-3),
     "vector 1, slow": NetworkConfig("vector", 1.0, 1e-3),
-    "target 1": NetworkConfig("target", 1.0, 1e-2),
 }
 
 
@@ -47,9 +46,12 @@ def candidates() -> dict[str, RunConfig]:
         )
         for fill in FILLS
     }
-    for alpha in (0.5, 0.8, 1.0):
-        tried[f"product_of_experts {alpha}"] = RunConfig(
-            method="product_of_experts", data=DATA, controls=ControlsConfig(product_alpha=alpha)
+    for alpha, epochs in ((0.8, 3), (1.0, 3), (1.0, 5)):
+        tried[f"product_of_experts {alpha:g}, expert {epochs} epochs"] = RunConfig(
+            method="product_of_experts",
+            data=DATA,
+            clp=ClpConfig(expert_epochs=epochs),
+            controls=ControlsConfig(product_alpha=alpha),
         )
     best = ControlsConfig(train_fill="random")
     for name, network in NETWORKS.items():

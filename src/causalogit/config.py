@@ -131,6 +131,8 @@ class ClpConfig:
         counterfactual_weight: weight of the meta loss on counterfactual images.
         expert_fill: fill of the expert's counterfactual images (form "expert").
         expert_learning_rate: rate of the expert's SGD.
+        expert_epochs: passes of the expert over the training images, before it is frozen; too many,
+            and it knows the images by heart.
         saliency_weight: lambda of the saliency regulariser; 0 is off.
         saliency_fraction: part of each batch that the regulariser looks at.
         on_divergence: what happens with an exploding loss, delta or hypergradient.
@@ -150,6 +152,7 @@ class ClpConfig:
     counterfactual_weight: float = 1.0
     expert_fill: FillName = "grey"
     expert_learning_rate: float = 0.01
+    expert_epochs: int = 3
     saliency_weight: float = 0.0
     saliency_fraction: float = 1.0
     on_divergence: Literal["clip", "skip", "raise"] = "clip"
@@ -159,6 +162,9 @@ class ClpConfig:
         _require(
             self.meta_batch_size > 0,
             f"clp.meta_batch_size is {self.meta_batch_size}: give at least 1",
+        )
+        _require(
+            self.expert_epochs > 0, f"clp.expert_epochs is {self.expert_epochs}: give at least 1"
         )
         _require(
             0 < self.saliency_fraction <= 1,

@@ -20,7 +20,11 @@ MaskedTransform = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 class SpuriousExpert:
-    """Predicts the label from counterfactual images, and learns it online from the same batches.
+    """Predicts the label from counterfactual images.
+
+    Train it for a few epochs with `step`, then `freeze` it: an expert that goes on learning the
+    same images knows them by heart in the end, also those whose background disagrees with the
+    class, and then says nothing of the background any more.
 
     Args:
         network: maps images to logits `(B, C)`.
@@ -35,6 +39,12 @@ class SpuriousExpert:
         self.network = network
         self.optimizer = optimizer
         self.counterfactual = counterfactual
+        self.frozen = False
+
+    def freeze(self) -> None:
+        """From now on `step` only predicts; the network is in eval mode."""
+        self.frozen = True
+        self.network.eval()
 
     def log_probabilities(self, images: Tensor, masks: Tensor, labels: Tensor) -> Tensor:
         """Log b(. | CF(x)), `(B, C)`, without learning."""
@@ -44,6 +54,8 @@ class SpuriousExpert:
 
     def step(self, images: Tensor, masks: Tensor, labels: Tensor) -> Tensor:
         """Log b(. | CF(x)), `(B, C)`, detached and from before this batch is learned."""
+        if self.frozen:
+            return self.log_probabilities(images, masks, labels)
         logits: Tensor = self.network(self.counterfactual(images, masks, labels))
         self.optimizer.zero_grad()
         F.cross_entropy(logits, labels).backward()

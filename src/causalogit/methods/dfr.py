@@ -29,20 +29,19 @@ class Dfr(PlainMethod):
     def finish(self, model: nn.Module) -> None:
         """Refit the last layer of `model` in place."""
         images, labels = self.meta_images()
+        photos = torch.arange(len(labels)) % len(self.task.data.meta)
         classifier = Classifier(model, self.task.data.num_classes)
         model.eval()
         with torch.no_grad():
             _, features = classifier(images.to(self.task.device))
-            weight, bias = _logistic_regression(
-                features.double().cpu(), labels, self.task.config.seed
-            )
+            weight, bias = _logistic_regression(features.double().cpu(), labels, photos)
             classifier.head.weight.copy_(weight)
             if classifier.head.bias is None:
                 raise ValueError("DFR needs a last layer with a bias: set bias=True in nn.Linear")
             classifier.head.bias.copy_(bias)
 
     def meta_images(self) -> tuple[Tensor, Tensor]:
-        """Images `(M, K, H, W)` and labels `(M,)` to fit on."""
+        """Images `(M, K, H, W)` and labels `(M,)`: the meta set, once or several times over."""
         meta = self.task.data.meta
         return meta.images, meta.labels
 
@@ -68,20 +67,27 @@ class DfrAugmented(Dfr):
         return torch.cat([meta.images, *copies]), meta.labels.repeat(1 + _COPIES)
 
 
-def _logistic_regression(features: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """Weights `(C, d)` and bias `(C,)` for raw features `(M, d)`."""
+def _logistic_regression(features: Tensor, labels: Tensor, photos: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights `(C, d)` and bias `(C,)` for raw features `(M, d)`.
+
+    Copies of one photo, those with the same number in `photos` `(M,)`, share a fold. Where a class
+    has a single photo there is nothing to validate on, and C is 1.
+    """
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+    from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
     from threadpoolctl import threadpool_limits
 
     mean, scale = features.mean(0), features.std(0).clamp_min(1e-6)
-    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-    search = GridSearchCV(
-        LogisticRegression(max_iter=2000), {"C": [1e-3, 1e-2, 1e-1, 1.0, 10.0]}, cv=folds
-    )
+    normal = ((features - mean) / scale).numpy()
+    smallest = min(len(photos[labels == label].unique()) for label in labels.unique())
+    fitted = LogisticRegression(max_iter=2000)
     with threadpool_limits(1):  # tiny matrices: more threads only wait for each other
-        search.fit(((features - mean) / scale).numpy(), labels.numpy())
-    fitted = search.best_estimator_
+        if smallest > 1:
+            folds = StratifiedGroupKFold(min(5, smallest))
+            search = GridSearchCV(fitted, {"C": [1e-3, 1e-2, 1e-1, 1.0, 10.0]}, cv=folds)
+            fitted = search.fit(normal, labels.numpy(), groups=photos.numpy()).best_estimator_
+        else:
+            fitted.fit(normal, labels.numpy())
     weight = torch.from_numpy(fitted.coef_) / scale
     bias = torch.from_numpy(fitted.intercept_) - weight @ mean
     return weight, bias

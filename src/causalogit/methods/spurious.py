@@ -5,16 +5,20 @@ from __future__ import annotations
 from torch.optim import SGD
 
 from causalogit.core import SpuriousExpert
+from causalogit.data import epoch_order
 from causalogit.methods.base import Task
 from causalogit.methods.masked import counterfactual
-from causalogit.models import build_model
+from causalogit.models import build_model, seeded
 
 
 def spurious_expert(task: Task) -> SpuriousExpert:
-    """A fresh network of the classifier's kind, for images whose object's whole box is removed.
+    """A network of the classifier's kind that has learned the task's images without their object.
+
+    The whole box of the object is removed. The network is trained for a few epochs on the training
+    images and then frozen.
 
     Raises:
-        ValueError: the config's `clp.expert_fill` is "none".
+        ValueError: the config's `clp.expert_fill` is "none", or training images have no masks.
     """
     config = task.config
     removed = counterfactual(task, config.clp.expert_fill, boxes=True)
@@ -25,4 +29,19 @@ def spurious_expert(task: Task) -> SpuriousExpert:
     network = build_model(config.model, task.data.num_classes, channels, config.seed + 1_000_000)
     network.to(task.device)
     optimizer = SGD(network.parameters(), config.clp.expert_learning_rate, momentum=0.9)
-    return SpuriousExpert(network, optimizer, removed)
+    expert = SpuriousExpert(network, optimizer, removed)
+    with seeded(config.seed):  # for a network that drops units
+        for epoch in range(config.clp.expert_epochs):
+            _train_epoch(expert, task, epoch)
+    expert.freeze()
+    return expert
+
+
+def _train_epoch(expert: SpuriousExpert, task: Task, epoch: int) -> None:
+    train = task.data.train
+    order = epoch_order(len(train), None, task.config.seed + 1_000_000, epoch)
+    for indices in order.split(task.config.optimizer.batch_size):
+        batch = train.batch(indices).to(task.device)
+        if batch.masks is None:
+            raise ValueError("the spurious expert needs masks on the training images")
+        expert.step(batch.images, batch.masks, batch.labels)

@@ -107,8 +107,10 @@ def _as_completed(
     while waiting:
         done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
         try:
-            while on_progress:
-                on_progress(*queue.get_nowait())
+            while True:  # also without a listener: a full queue would block the workers
+                message = queue.get_nowait()
+                if on_progress:
+                    on_progress(*message)
         except Empty:
             pass
         yield from done

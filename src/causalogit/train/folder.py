@@ -14,7 +14,7 @@ import yaml
 from safetensors.torch import save as save_tensors
 from torch.utils.tensorboard import SummaryWriter
 
-from causalogit.config import RunConfig, config_to_dict
+from causalogit.config import RunConfig, config_from_dict, config_to_dict
 from causalogit.data import Split
 from causalogit.methods import Method
 from causalogit.methods.clp import Clp
@@ -67,7 +67,8 @@ class RunFolder:
             raise ValueError(
                 f"{self.path} holds a run already: resume it, or choose another folder"
             )
-        if yaml.safe_load(self.config.read_text()) != config_to_dict(config):
+        # read through the config, so that options younger than the run have their defaults
+        if config_from_dict(yaml.safe_load(self.config.read_text())) != config:
             raise ValueError(
                 f"{self.path} holds a run of another config: resume it with "
                 f"--config {self.config}, or choose another folder"
