@@ -51,6 +51,11 @@ def test_config_file_and_flags_that_override_it(tmp_path):
         (["train", "--model", "lenett"], "model 'lenett' is not known"),
         (["train", "--data.source", "digit"], "data.source 'digit' is not known"),
         (["train", "--data.correlation", "2"], "data.correlation is 2.0: give a share"),
+        (
+            ["train", "--model", "vit_tiny_patch16_224"],
+            "model 'vit_tiny_patch16_224' does not take the 28x28 images of digits",
+        ),
+        (["train", "--accelerator", "tpux"], "accelerator 'tpux' cannot be used here"),
         (["train", "--clp.without", "[los]"], "clp.without and clp.replace name ['los']"),
         (["train", "--optimizer.epochs", "0"], "optimizer.epochs is 0: give at least 1"),
         (["compare", "--methods", "erm", "nope"], "method 'nope' is not known"),

@@ -35,7 +35,7 @@ def build_parser() -> ArgumentParser:
     train.add_argument("--resume", action="store_true", help="go on with the run in the folder")
     subcommands.add_subcommand("train", train, help="train one method")
 
-    compare = _run_parser(commands.compare.__doc__)
+    compare = _run_parser(commands.compare.__doc__, skip={"method", "seed"})
     compare.add_argument("--methods", type=str, nargs="+", default=["all"], help="names, or 'all'")
     compare.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     compare.add_argument("--out", type=str, default="runs/compare", help="folder of all runs")
@@ -76,9 +76,9 @@ def _parser(description: str | None) -> ArgumentParser:
     return parser
 
 
-def _run_parser(description: str | None) -> ArgumentParser:
+def _run_parser(description: str | None, skip: set[str | int] | None = None) -> ArgumentParser:
     parser = _parser(description)
-    parser.add_class_arguments(RunConfig)
+    parser.add_class_arguments(RunConfig, skip=skip)
     return parser
 
 
@@ -86,8 +86,8 @@ def _dispatch(parser: ArgumentParser, parsed: Namespace) -> None:
     options = vars(parser.instantiate(parsed)[parsed.command])
     options.pop("config", None)
     command: Callable[..., None] = getattr(commands, parsed.command)
-    if "method" in options:
-        options["config"] = RunConfig(**{name: options.pop(name) for name in _RUN_FIELDS})
+    if "data" in options:
+        options["config"] = RunConfig(**{k: options.pop(k) for k in _RUN_FIELDS if k in options})
     command(**options)
 
 

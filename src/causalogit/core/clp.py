@@ -213,7 +213,7 @@ class CausalLogitPerturbation:
 
     def _update_network(self, delta: Tensor, virtual: VirtualStep) -> Metrics:
         """Eq. 9. The meta pass and every probe leave running and random state alone."""
-        batch = next(self._meta)
+        batch = next(self._meta).to(self.classifier.head.weight.device)
         terms = self.objective.images(batch)
         parts: dict[str, Tensor] = {}
 

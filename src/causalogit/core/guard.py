@@ -79,6 +79,6 @@ class Guard:
         _log.warning("%s: update left out (%d in a row)", what, row)
         if row >= self.patience:
             raise Divergence(
-                f"{what}; {row} updates in a row were left out: {remedy} "
-                "and go on from the last good checkpoint"
+                f"{what}; {row} updates in a row were left out: {remedy}; "
+                "the last good checkpoint stays"
             )

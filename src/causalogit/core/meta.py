@@ -21,6 +21,11 @@ class MetaBatch(NamedTuple):
     labels: Tensor
     masks: Tensor | None = None
 
+    def to(self, device: torch.device) -> MetaBatch:
+        """The same batch on `device`."""
+        masks = None if self.masks is None else self.masks.to(device)
+        return MetaBatch(self.images.to(device), self.labels.to(device), masks)
+
 
 @dataclass(frozen=True)
 class MetaObjective:

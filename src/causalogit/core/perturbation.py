@@ -189,7 +189,7 @@ class PerturbationNetwork(nn.Module):
 
     def normalised(self, characteristics: Tensor) -> Tensor:
         """Characteristics `(B, K)` normalised over the batch; moves the running statistics once."""
-        values = characteristics.to(next(self.mlp.parameters()).dtype)
+        values = characteristics.to(self._dtype)
         if self.training and len(values) > 1:
             normal: Tensor = self.normalise(values)
             return normal
@@ -204,4 +204,10 @@ class PerturbationNetwork(nn.Module):
             labels: `(B,)`.
             spurious: the expert's log-probabilities `(B, C)`, for the form `expert`.
         """
-        return self.form(self.mlp(inputs), labels, spurious)
+        # autocast would keep a copy of the weights from before their update, for the whole step
+        with torch.autocast(inputs.device.type, enabled=False):
+            return self.form(self.mlp(inputs.to(self._dtype)), labels, spurious)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return next(self.mlp.parameters()).dtype

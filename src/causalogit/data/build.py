@@ -120,8 +120,15 @@ def build_data(config: DataConfig, seed: int) -> Data:
         num_classes=samples.num_classes,
         num_groups=samples.num_classes * len(COLOURS),
         mean=splits["train"].images.mean((0, 2, 3)),
-        name=f"{config.source}, background correlation {config.correlation:g}",
+        name=_describe(config),
     )
+
+
+def _describe(config: DataConfig) -> str:
+    name = f"{config.source}, background correlation {config.correlation:g}"
+    if config.masks != "exact":
+        name += f", {config.masks} masks"
+    return name + (", biased meta set" if config.meta == "biased" else "")
 
 
 def _with_masks(split: Split, kind: str) -> Split:

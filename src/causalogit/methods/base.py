@@ -59,6 +59,10 @@ class Method(ABC):
     def __init__(self, task: Task) -> None:
         self.task = task
 
+    def information(self) -> Budget:
+        """The budget of this run: a method's own, or more where the config asks for more."""
+        return self.budget
+
     def training_split(self) -> Split:
         """The images that the epochs run over."""
         return self.task.data.train

@@ -62,7 +62,8 @@ class Clp(Method):
         config = task.config.clp
         names = choose_characteristics(config)
         network = self._network(len(names))
-        rate = config.network.learning_rate or self.learning_rate
+        rate = config.network.learning_rate
+        rate = self.learning_rate if rate is None else rate
         meta = endless_batches(task.data.meta, config.meta_batch_size, task.generator, task.device)
         self.clp = CausalLogitPerturbation(
             task.model,
@@ -82,6 +83,11 @@ class Clp(Method):
             saliency_fraction=config.saliency_fraction,
             guard=Guard(config.on_divergence, LIMITS | {"hypergradient": config.max_hypergradient}),
         )
+
+    def information(self) -> Budget:
+        """C where the expert or the saliency regulariser reads masks of training images."""
+        uses_masks = self.clp.expert is not None or self.clp.saliency_weight > 0
+        return "C" if uses_masks else self.budget
 
     def objective(self) -> MetaObjective:
         """The meta loss: clean, factual and counterfactual images as the config has them."""

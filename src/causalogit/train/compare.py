@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 
 from causalogit.config import RunConfig
+from causalogit.core import Divergence
 from causalogit.methods import find_method
 from causalogit.train.checkpoint import write_json
 from causalogit.train.loop import train
@@ -51,7 +53,7 @@ def compare(
 
     Raises:
         ValueError: no method or seed, an unknown method, or a run folder of another config.
-        Divergence: a run left the numbers; the other runs' results stay.
+        Divergence: a run left the numbers; it is raised when all others are done.
     """
     if not methods or not seeds:
         raise ValueError("nothing to compare: give at least one method and one seed")
@@ -61,22 +63,35 @@ def compare(
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     workers = min(jobs or cores or 1, len(keys))
     rows: dict[tuple[str, int], dict[str, Any]] = {}
+    failed: dict[tuple[str, int], ValueError | Divergence] = {}
+    others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
     queue: Queue[tuple[str, int, int]] = context.Queue()
     pool = ProcessPoolExecutor(workers, context, _begin_worker, (queue, cores or 1, workers))
-    with pool:
+    try:
         futures = {
             pool.submit(_run, replace(config, method=name, seed=seed), out): (name, seed)
             for name, seed in keys
         }
-        try:
-            for future in _as_completed(futures, queue, on_progress):
-                rows[futures[future]] = future.result()
-                done = [rows[key] for key in keys if key in rows]
-                write_json(out / "results.json", {"runs": done})
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for future in _as_completed(futures, queue, on_progress):
+            key = futures[future]
+            try:
+                rows[key] = future.result()
+            except (ValueError, Divergence) as error:
+                failed[key] = error
+                continue
+            done = [rows[key] for key in keys if key in rows]
+            write_json(out / "results.json", {"runs": done})
+    except BaseException:
+        # every run can go on from its last checkpoint: none is waited for
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+    for (name, seed), failure in failed.items():
+        more = f" ({len(failed)} of {len(keys)} runs failed)" if len(failed) > 1 else ""
+        raise type(failure)(f"{name}, seed {seed}: {failure}{more}") from failure
     return [rows[key] for key in keys]
 
 
@@ -120,6 +135,7 @@ def _begin_worker(queue: Queue[tuple[str, int, int]], cores: int, workers: int) 
     global _queue  # noqa: PLW0603  (a worker's only way to keep what its initializer was given)
     _queue = queue
     torch.set_num_threads(max(1, cores // workers))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
 
 
 def _run(config: RunConfig, out: Path) -> dict[str, Any]:

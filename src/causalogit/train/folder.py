@@ -114,12 +114,15 @@ class RunFolder:
         write_json(self.results, {"runs": [row]})
 
     def _save_perturbation(self, method: Clp, train: Split) -> None:
+        # mixed like training batches: a form may look at the whole batch, and splits go by class
+        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
         parts = [
-            method.perturbation(train.batch(index).to(method.task.device))
-            for index in torch.arange(len(train)).split(500)
+            method.perturbation(train.batch(indices).to(method.task.device))
+            for indices in order.split(500)
         ]
-        values = torch.cat([values for values, _ in parts]).cpu()
-        delta = torch.cat([delta for _, delta in parts]).cpu()
+        back = order.argsort()
+        values = torch.cat([values for values, _ in parts]).cpu()[back]
+        delta = torch.cat([delta for _, delta in parts]).cpu()[back]
         tensors = dict(
             zip(PERTURBATION_FIELDS, (values, delta, train.labels, train.groups), strict=True)
         )

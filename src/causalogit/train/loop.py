@@ -22,6 +22,7 @@ from causalogit.evaluate.metrics import (
     predict,
     test_metrics,
 )
+from causalogit.evaluate.modes import eval_mode
 from causalogit.methods import Task, build_method
 from causalogit.models import build_model
 from causalogit.train.checkpoint import load_checkpoint, save_checkpoint
@@ -49,12 +50,14 @@ class Trainer:
     def __init__(self, config: RunConfig, folder: RunFolder) -> None:
         self.config = config
         self.folder = folder
-        self.fabric = Fabric(accelerator=config.accelerator, devices=1, precision=config.precision)
+        self.fabric = _fabric(config)
         self.device = self.fabric.device
         self.data = build_data(config.data, config.seed)
         channels = self.data.train.images.shape[1]
         model = build_model(config.model, self.data.num_classes, channels, config.seed)
         self.model: nn.Module = self.fabric.to_device(model)
+        few = self.data.train.batch(torch.arange(2)).to(self.device)
+        _check_fit(self.model, few.images, config)
         self.optimizer = build_optimizer(self.model, config.optimizer)
         self.schedule = build_schedule(self.optimizer, config.optimizer)
         self.generator = torch.Generator().manual_seed(config.seed)
@@ -147,7 +150,7 @@ class Trainer:
         row = {
             "method": self.config.method,
             "title": self.method.title,
-            "budget": self.method.budget,
+            "budget": self.method.information(),
             "dataset": self.data.name,
             "seed": self.config.seed,
             "last": tested["last"],
@@ -173,7 +176,7 @@ class Trainer:
             if not torch.isfinite(parameter).all():
                 raise Divergence(
                     f"epoch {self.epoch}: the weights '{name}' are not finite; the last good "
-                    f"checkpoint is {self.folder.state}: lower a learning rate"
+                    f"checkpoint is {self.folder.state}: begin a run with a lower learning rate"
                 )
 
     def _save_model(self, path: Path, model: nn.Module, epoch: int) -> None:
@@ -187,6 +190,7 @@ class Trainer:
         )
 
     def _save_state(self) -> None:
+        self._check_finite()
         cuda = self.device.type == "cuda"
         save_checkpoint(
             self.folder.state,
@@ -225,6 +229,29 @@ class Trainer:
         if self.device.type == "cuda" and random["cuda"] is not None:
             torch.cuda.set_rng_state(random["cuda"], self.device)
         self.generator.set_state(random["generator"])
+
+
+def _fabric(config: RunConfig) -> Fabric:
+    accelerator = config.accelerator
+    if accelerator == "auto":  # not Apple's GPU: it has no float64, which class statistics need
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return Fabric(accelerator=accelerator, devices=1, precision=config.precision)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"accelerator '{accelerator}' cannot be used here: {error}") from error
+
+
+def _check_fit(model: nn.Module, images: Tensor, config: RunConfig) -> None:
+    try:
+        with eval_mode(model), torch.no_grad():
+            model(images)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        size = "x".join(map(str, images.shape[2:]))
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"model '{config.model}' does not take the {size} images of {config.data.source} "
+            f"({reason}): choose another model"
+        ) from error
 
 
 def train(
