@@ -34,7 +34,6 @@ FILLS: tuple[FillName, ...] = ("random", "mixed_rand", "shuffle")
 NETWORKS = {
     "contrast 1": NetworkConfig("contrast", 1.0, 1e-2),
     "contrast 1, slow": NetworkConfig("contrast", 1.0, 1e-3),
-    "vector 1, slow": NetworkConfig("vector", 1.0, 1e-3),
 }
 
 

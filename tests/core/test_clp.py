@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.optim import SGD
+from torch.utils.data import DataLoader, TensorDataset
 
 from causalogit.core import (
     FORMS,
@@ -352,3 +353,63 @@ def test_fused_attention_takes_the_saliency_term_too() -> None:
     )
     metrics = clp.step(images, labels, masks_for(images))
     assert all(math.isfinite(v) for v in metrics.values())
+
+
+def test_a_meta_loader_that_draws_leaves_plain_training_alone() -> None:
+    model = small_net()
+    images, labels = batch(12)
+    loader = DataLoader(TensorDataset(images, labels), batch_size=4, shuffle=True)
+    clp = CausalLogitPerturbation(model, OPTIMIZERS["sgd"](model), loader, 3)
+    twin = copy.deepcopy(model)
+    start = torch.get_rng_state()
+    clp.step(*batch(8))
+    after = torch.get_rng_state()
+    torch.set_rng_state(start)
+    twin(batch(8)[0])
+    assert torch.equal(torch.get_rng_state(), after)
+    first, second = (next(clp._meta).images for _ in range(2))
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": torch.zeros(8, dtype=torch.int32)}, "labels are torch.int32"),
+        ({"labels": torch.full((8,), 3)}, "labels go from 3 to 3, but there are 3 classes"),
+        ({"masks": torch.zeros(8, 9, 9)}, r"give float masks \(B, 1, H, W\)"),
+        ({"masks": torch.full((8, 1, 9, 9), 255.0)}, "masks go from 255 to 255: scale them"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_named(change: dict[str, Tensor], message: str) -> None:
+    model = small_net()
+    images, labels = batch(8)
+    if "masks" in change:
+        shape = (*change["masks"].shape[:-2], *images.shape[2:])
+        change = {"masks": change["masks"][..., :1, :1].expand(shape)}
+    clp = CausalLogitPerturbation(model, OPTIMIZERS["sgd"](model), [batch(4)], 3)
+    with pytest.raises(ValueError, match=message):
+        clp.step(**{"images": images, "labels": labels} | change)
+
+
+def test_a_softmax_behind_the_last_layer_is_refused() -> None:
+    model = nn.Sequential(small_net(), nn.Softmax(1))
+    clp = CausalLogitPerturbation(model, OPTIMIZERS["sgd"](model), [batch(4)], 3)
+    with pytest.raises(ValueError, match="leave the softmax to the loss"):
+        clp.step(*batch(8))
+
+
+def test_autocast_sees_the_new_network_in_equation_10() -> None:
+    model = small_net().float()
+    network = PerturbationNetwork(10, 3, "target", bound=None)
+    clp = CausalLogitPerturbation(
+        model,
+        OPTIMIZERS["sgd"](model),
+        [batch(4)],
+        3,
+        network=network,
+        network_optimizer=torch.optim.SGD(network.parameters(), lr=1e6),
+    )
+    images, labels = batch(8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        metrics = clp.step(images.float(), labels)
+    assert metrics["delta/label"] != 0

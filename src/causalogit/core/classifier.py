@@ -54,25 +54,36 @@ class Classifier:
         self.num_classes = num_classes
         self.head_name, self.head = find_head(model, num_classes)
         self.has_forward_mode = True  # until an operation turns out to have none
+        self._checked = False
         self._fork_devices = sorted(
             {p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"}
         )
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits `(B, C)` with their graph and features `(B, d)`, in one ordinary forward pass."""
-        caught: list[Tensor] = []
-        hook = self.head.register_forward_pre_hook(lambda _, args: caught.append(args[0]))
+        caught: list[tuple[Tensor, Tensor]] = []
+        hook = self.head.register_forward_hook(
+            lambda _, args, output: caught.append((args[0], output))
+        )
         try:
             logits = self.model(images)
         finally:
             hook.remove()
-        if len(caught) != 1 or caught[0].dim() != 2:
+        name = type(self.model).__name__
+        if len(caught) != 1 or caught[0][0].dim() != 2:
             raise ValueError(
-                f"{type(self.model).__name__}: the layer '{self.head_name}' was called "
-                f"{len(caught)} times in one forward pass, with features of shape "
-                f"{[tuple(c.shape) for c in caught]}; it must be called once, with (B, d) features"
+                f"{name}: the layer '{self.head_name}' was called {len(caught)} times in one "
+                f"forward pass, with features of shape {[tuple(c.shape) for c, _ in caught]}; it "
+                "must be called once, with (B, d) features"
             )
-        return logits, caught[0]
+        features, output = caught[0]
+        if not (self._checked or torch.equal(logits.nan_to_num(), output.nan_to_num())):
+            raise ValueError(
+                f"{name} changes the outputs of its last layer '{self.head_name}': it must end in "
+                "that layer and return logits (leave the softmax to the loss)"
+            )
+        self._checked = True
+        return logits, features
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """The trainable parameters by name."""
@@ -106,15 +117,21 @@ class Classifier:
 
     def random_state(self) -> Callable[[], None]:
         """Remember the global random state; calling the result brings it back."""
-        cpu = torch.get_rng_state()
-        cuda = [torch.cuda.get_rng_state(d) for d in self._fork_devices]
+        states = self.random_states()
+        return lambda: self.set_random_states(states)
 
-        def restore() -> None:
-            torch.set_rng_state(cpu)
-            for device, state in zip(self._fork_devices, cuda, strict=True):
-                torch.cuda.set_rng_state(state, device)
+    def random_states(self) -> list[Tensor]:
+        """The global random states of the CPU and of the model's CUDA devices."""
+        return [
+            torch.get_rng_state(),
+            *(torch.cuda.get_rng_state(device) for device in self._fork_devices),
+        ]
 
-        return restore
+    def set_random_states(self, states: list[Tensor]) -> None:
+        """The inverse of `random_states`."""
+        torch.set_rng_state(states[0])
+        for device, state in zip(self._fork_devices, states[1:], strict=True):
+            torch.cuda.set_rng_state(state, device)
 
     @contextmanager
     def random_state_kept(self, start: Callable[[], None] | None = None) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -100,6 +101,7 @@ class CausalLogitPerturbation:
         self.saliency_fraction = saliency_fraction
         self.guard = guard or Guard()
         self._meta = _endless(meta)
+        self._random: list[Tensor] | None = None
 
     def step(self, images: Tensor, labels: Tensor, masks: Tensor | None = None) -> Metrics:
         """One update of the perturbation network and of the classifier.
@@ -110,15 +112,15 @@ class CausalLogitPerturbation:
             masks: `(B, 1, H, W)` in [0, 1], 1 on the object; for the expert and the regulariser.
 
         Returns:
-            Losses (`loss/...`), mean delta (`delta/label`, `delta/others`), `hypergradient/norm`,
-            `delta/alpha` for the form `expert`, and `skipped`: 1 where the guard left the step
-            out, alone then, else 0.
+            Losses (`loss/...`; `loss/train` is the perturbed cross-entropy), mean delta
+            (`delta/label`, `delta/others`), `hypergradient/norm`, `delta/alpha` for the form
+            `expert`, and `skipped`: 1 where the guard left the step out, alone then, else 0.
 
         Raises:
             Divergence: see `Guard`.
-            ValueError: masks or a term's input are missing.
+            ValueError: labels or masks that do not fit, or masks that are missing.
         """
-        if not self._finite(images, masks):
+        if not self._usable(images, labels, masks):
             return {"skipped": 1.0}
         restore, undo = self.classifier.random_state(), self.classifier.buffer_state()
         logits, features = self.classifier(images)  # one forward, for Eq. 8 and Eq. 10
@@ -126,10 +128,14 @@ class CausalLogitPerturbation:
         if not self.guard.factor("loss", plain_loss.item()):
             undo()
             return {"skipped": 1.0}
-        spurious = self._spurious(images, masks, labels)
-        weights = self.classifier.head.weight
-        inputs = self.network.normalised(self.table(logits, features, weights, labels))
-        extra = self._saliency_gradients(images, masks, labels)
+        with self._draws_of_its_own():
+            spurious = self._spurious(images, masks, labels)
+        values = self.table(logits, features, self.classifier.head.weight, labels)
+        if not self.guard.finite("characteristics", values):
+            undo()
+            return {"skipped": 1.0}
+        inputs = self.network.normalised(values)
+        extra, saliency = self._saliency(images, masks, labels)
         delta = self.network(inputs, labels, spurious)
 
         # Eq. 8: W_hat = W - eta1 * grad_W mean CE(u + delta(Omega), y)
@@ -146,7 +152,8 @@ class CausalLogitPerturbation:
             delta = self._checked(self.network(inputs, labels, spurious))
         self._update_classifier(virtual, delta)
 
-        return metrics | self._describe(plain_loss, logits.detach(), delta, spurious, labels)
+        metrics |= self._describe(plain_loss, logits.detach(), delta, spurious, labels)
+        return metrics | saliency
 
     def end_epoch(self) -> None:
         """Class averages of this epoch become those of "the previous epoch"."""
@@ -180,6 +187,7 @@ class CausalLogitPerturbation:
             "network_optimizer": self.network_optimizer.state_dict(),
             "statistics": self.statistics.state_dict(),
             "skipped": dict(self.guard.skipped),
+            "random": self._random,
         }
         if self.expert is not None:
             state["expert"] = self.expert.state_dict()
@@ -191,12 +199,47 @@ class CausalLogitPerturbation:
         self.network_optimizer.load_state_dict(state["network_optimizer"])
         self.statistics.load_state_dict(state["statistics"])
         self.guard.skipped = dict(state["skipped"])
+        self._random = state["random"]
         if self.expert is not None:
             self.expert.load_state_dict(state["expert"])
 
-    def _finite(self, images: Tensor, masks: Tensor | None) -> bool:
-        finite = self.guard.finite("images", images)
-        return finite and (masks is None or self.guard.finite("masks", masks))
+    def _usable(self, images: Tensor, labels: Tensor, masks: Tensor | None) -> bool:
+        classes = self.classifier.num_classes
+        if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+            raise ValueError(
+                f"labels are {labels.dtype} {tuple(labels.shape)}: give int64 labels, "
+                f"({len(images)},), one for each image"
+            )
+        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+            raise ValueError(
+                f"labels go from {int(labels.min())} to {int(labels.max())}, but there are "
+                f"{classes} classes: give labels from 0 to {classes - 1}"
+            )
+        if not self.guard.finite("images", images):
+            return False
+        if masks is None:
+            return True
+        if masks.shape != (len(images), 1, *images.shape[2:]) or not masks.is_floating_point():
+            raise ValueError(
+                f"masks are {masks.dtype} {tuple(masks.shape)} for images {tuple(images.shape)}: "
+                "give float masks (B, 1, H, W) in [0, 1]"
+            )
+        if not self.guard.finite("masks", masks):
+            return False
+        if masks.min() < 0 or masks.max() > 1:
+            raise ValueError(
+                f"masks go from {masks.min():g} to {masks.max():g}: scale them to [0, 1]"
+            )
+        return True
+
+    @contextmanager
+    def _draws_of_its_own(self) -> Iterator[None]:
+        """Meta loader, transforms and expert draw from a stream apart from plain training's."""
+        with self.classifier.random_state_kept():
+            if self._random is not None:
+                self.classifier.set_random_states(self._random)
+            yield
+            self._random = self.classifier.random_states()
 
     def _spurious(
         self, images: Tensor, masks: Tensor | None, labels: Tensor, learn: bool = True
@@ -213,8 +256,9 @@ class CausalLogitPerturbation:
 
     def _update_network(self, delta: Tensor, virtual: VirtualStep) -> Metrics:
         """Eq. 9. The meta pass and every probe leave running and random state alone."""
-        batch = next(self._meta).to(self.classifier.head.weight.device)
-        terms = self.objective.images(batch)
+        with self._draws_of_its_own():
+            batch = next(self._meta).to(self.classifier.head.weight.device)
+            terms = self.objective.images(batch)
         parts: dict[str, Tensor] = {}
 
         def meta_loss(parameters: Parameters) -> Tensor:
@@ -253,11 +297,11 @@ class CausalLogitPerturbation:
             parameters[name].grad = gradient if own is None else own + gradient
         self.optimizer.step()
 
-    def _saliency_gradients(
+    def _saliency(
         self, images: Tensor, masks: Tensor | None, labels: Tensor
-    ) -> dict[str, Tensor]:
+    ) -> tuple[dict[str, Tensor], Metrics]:
         if not self.saliency_weight:
-            return {}
+            return {}, {}
         if masks is None:
             raise ValueError("the saliency regulariser needs masks: give them to `step`")
         count = max(1, round(self.saliency_fraction * len(images)))
@@ -270,7 +314,8 @@ class CausalLogitPerturbation:
         gradients = torch.autograd.grad(
             self.saliency_weight * penalty, list(parameters.values()), allow_unused=True
         )
-        return {n: g for n, g in zip(parameters, gradients, strict=True) if g is not None}
+        named = {n: g for n, g in zip(parameters, gradients, strict=True) if g is not None}
+        return named, {"loss/saliency": penalty.item()}
 
     def _checked(self, delta: Tensor) -> Tensor:
         factor = self.guard.factor("delta", delta.abs().amax().item())
@@ -305,4 +350,7 @@ def _endless(batches: Iterable[Sequence[Tensor | None]]) -> Iterator[MetaBatch]:
             empty = False
             yield MetaBatch(*batch)  # type: ignore[arg-type]
         if empty:
-            raise ValueError("the meta loader gave no batch: give it at least one meta image")
+            raise ValueError(
+                "the meta loader gave no batch: it is empty, or an iterator that can be gone "
+                "through only once; give a DataLoader or a list with at least one meta image"
+            )
