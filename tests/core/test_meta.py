@@ -119,7 +119,5 @@ def test_a_data_loader_will_do() -> None:
 def test_an_empty_meta_loader_is_an_error() -> None:
     model = small_net()
     clp = CausalLogitPerturbation(model, OPTIMIZERS["sgd"](model), [], 3)
-    with pytest.raises(
-        ValueError, match="the meta loader gave no batch: it is empty"
-    ):
+    with pytest.raises(ValueError, match="the meta loader gave no batch: it is empty"):
         clp.step(*batch(8))

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from causalogit.config import ClpConfig
 from causalogit.train import compare
 from causalogit.train.compare import read_results, run_folder
 
@@ -37,3 +38,10 @@ def test_wrong_requests(tiny, tmp_path):
     (tmp_path / "results.json").write_text(json.dumps([1]))
     with pytest.raises(ValueError, match="is not a results file"):
         read_results(tmp_path / "results.json")
+
+
+def test_a_run_that_fails_is_named_when_the_others_are_done(tiny, tmp_path):
+    config = tiny(clp=ClpConfig(without=("los",)))  # of no concern to ERM
+    with pytest.raises(ValueError, match=r"^clp, seed 0: clp.without .* name \['los'\]"):
+        compare(config, ["clp", "erm"], [0], tmp_path, jobs=1)
+    assert [row["method"] for row in read_results(tmp_path / "results.json")] == ["erm"]

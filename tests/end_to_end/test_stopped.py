@@ -1,0 +1,39 @@
+"""Ctrl-C stops a comparison and all of its processes at once; the same command goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+COMMAND = [
+    sys.executable, "-W", "ignore", "-m", "causalogit.cli.main", "compare",
+    "--methods", "erm", "--seeds", "0", "1", "2", "3", "--jobs", "2",
+    "--data.meta_size", "50", "--data.validation_size", "50", "--data.test_size", "4000",
+    "--optimizer.epochs", "300",
+]  # fmt: skip
+
+
+def test_ctrl_c(tmp_path):
+    process = subprocess.Popen(
+        [*COMMAND, "--out", tmp_path],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.glob("erm/*/state.ckpt"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "causalogit: stopped; the same command goes on" in error
+    time.sleep(1)
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    time.sleep(2)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == written
+    assert len(list(tmp_path.glob("erm/*"))) == 2  # no further run was begun
