@@ -21,7 +21,7 @@ def test_train_then_evaluate(tmp_path, capsys):
     out = tmp_path / "run"
     assert main(["train", "--method", "erm", "--out", str(out), *TINY]) == 0
     row = json.loads((out / "results.json").read_text())["runs"][0]
-    assert "ERM" in capsys.readouterr().out
+    assert "erm" in capsys.readouterr().out
     assert main(["evaluate", str(out / "last.ckpt")]) == 0
     printed = capsys.readouterr().out
     assert f"{row['last']['accuracy/test_mean']:.4f}" in printed

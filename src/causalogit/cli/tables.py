@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from causalogit.methods import BUDGETS, METHODS
@@ -30,26 +31,32 @@ def by_method(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, 
 
 
 def results_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Accuracy in per cent on the test set, mean ± standard deviation over the seeds."""
+    """Accuracy in per cent on the test set, of the last epoch and of the selected one.
+
+    Several seeds give mean ± standard deviation. The letter is the budget, s the seconds of
+    training.
+    """
     seeds = len({row["seed"] for row in rows})
     table = Table(
         title=f"{rows[0]['dataset']}: test accuracy, %, {seeds} seed{'s' * (seeds > 1)}",
         caption=_CAPTION,
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),  # five seeds fit in 80 columns
     )
-    table.add_column("budget")
-    table.add_column("method")
-    for which in ("last epoch", "selected epoch"):
-        table.add_column(f"{which}\naverage", justify="right")
-        table.add_column(f"{which}\nworst group", justify="right")
-    table.add_column("seconds", justify="right")
+    table.add_column("")
+    table.add_column("method", no_wrap=True)
+    for which in ("last", "selected"):
+        table.add_column(f"average\n{which}", justify="right", no_wrap=True)
+        table.add_column(f"worst group\n{which}", justify="right", no_wrap=True)
+    table.add_column("\ns", justify="right")
     for runs in by_method(rows).values():
         cells = [
-            spread([run[which][f"accuracy/{metric}"] for run in runs])
+            spread([run[which][f"accuracy/{metric}"] for run in runs]).replace(" ± ", "±")
             for which in ("last", "selected")
             for metric in ("test_mean", "worst_group")
         ]
         seconds = mean(run["seconds"] for run in runs)
-        table.add_row(runs[0]["budget"], runs[0]["title"], *cells, f"{seconds:.0f}")
+        table.add_row(runs[0]["budget"], runs[0]["method"], *cells, f"{seconds:.0f}")
     return table
 
 
