@@ -3,7 +3,7 @@
     python -m benchmarks.ablation
 
 Method `clp` (budget B) on coloured digits by default; `--method clp_factual` for the recipe.
-Keeps its runs in runs/ablation and writes docs/results/ablation.
+Keeps its runs in runs/ablation, and writes results.json and table.md there.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks.page import Rows, write_page
+from benchmarks.page import Rows
 from causalogit.cli.tables import spread
-from causalogit.config import ClpConfig, RunConfig
+from causalogit.config import ClpConfig, OptimizerConfig, RunConfig
 from causalogit.core import GROUPS, THE_TEN
 from causalogit.train import compare
-
-PAGE = Path(__file__).parents[1] / "docs" / "results" / "ablation"
+from causalogit.train.checkpoint import write_json, write_text
 
 
 def variants() -> Iterator[tuple[str, ClpConfig]]:
@@ -35,20 +34,24 @@ def variants() -> Iterator[tuple[str, ClpConfig]]:
 
 
 def main() -> None:
-    """Run what is missing, then write the page's table."""
+    """Run what is missing, then write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--method", default="clp")
     parser.add_argument("--out", type=Path, default=Path("runs/ablation"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--jobs", type=int, default=0)
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
     for name, clp in variants():
         folder = options.out / name.replace(" ", "_").replace("->", "to")
-        config = RunConfig(method=options.method, clp=clp)
+        optimizer = OptimizerConfig(epochs=options.epochs)
+        config = RunConfig(method=options.method, clp=clp, optimizer=optimizer)
         runs = compare(config, [options.method], options.seeds, folder, jobs=options.jobs)
         rows += [run | {"variant": name} for run in runs]
-    write_page(PAGE, rows, {"results": ablation_markdown(rows)})
+    write_json(options.out / "results.json", {"runs": rows})
+    write_text(options.out / "table.md", ablation_markdown(rows))
+    print(ablation_markdown(rows))
 
 
 def ablation_markdown(rows: Rows) -> str:
