@@ -13,7 +13,7 @@ from causalogit.config import config_to_dict
 from causalogit.core import Divergence
 from causalogit.evaluate.metrics import classification_metrics, predict
 from causalogit.train import load_run, train
-from causalogit.train.checkpoint import load_checkpoint
+from causalogit.train.checkpoint import load_checkpoint, save_checkpoint
 from causalogit.train.folder import RunFolder
 from causalogit.train.loop import Trainer
 
@@ -117,6 +117,16 @@ def test_folder_is_never_overwritten(tiny, tmp_path):
     with pytest.raises(ValueError, match="holds a run of another config"):
         train(tiny(method="erm", seed=1), tmp_path, resume=True)
     assert train(tiny(method="erm"), tmp_path, resume=True)["method"] == "erm"
+
+
+def test_state_of_another_version_is_refused_in_a_sentence(tiny, tmp_path):
+    with pytest.raises(Killed):
+        train(tiny(method="clp"), tmp_path, on_step=kill_after(20))
+    state = load_checkpoint(tmp_path / "state.ckpt")
+    del state["method"]["random"]
+    save_checkpoint(tmp_path / "state.ckpt", state)
+    with pytest.raises(ValueError, match="was written by another version of causalogit"):
+        train(tiny(method="clp"), tmp_path, resume=True)
 
 
 def test_divergence_keeps_the_last_good_checkpoint(tiny, tmp_path, monkeypatch):

@@ -215,7 +215,15 @@ class Trainer:
         )
 
     def _load_state(self) -> None:
-        state = load_checkpoint(self.folder.state)
+        try:
+            self._restore(load_checkpoint(self.folder.state))
+        except (KeyError, RuntimeError) as error:
+            raise ValueError(
+                f"{self.folder.state} was written by another version of causalogit and cannot be "
+                f"gone on with ({error}): begin a new run in another folder"
+            ) from error
+
+    def _restore(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
