@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import replace
 from multiprocessing.queues import Queue
@@ -25,6 +24,9 @@ from causalogit.train.loop import train
 
 Progress = Callable[[str, int, int], None]
 """`(run, steps done, steps in all)`."""
+
+Key = tuple[str, int]
+"""Method and seed."""
 
 _queue: Queue[tuple[str, int, int]] | None = None
 
@@ -60,35 +62,16 @@ def compare(
     for name in methods:
         find_method(name)
     keys = [(name, seed) for name in methods for seed in seeds]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    workers = min(jobs or cores or 1, len(keys))
-    rows: dict[tuple[str, int], dict[str, Any]] = {}
-    failed: dict[tuple[str, int], ValueError | Divergence] = {}
-    others = set(multiprocessing.active_children())
-    context = multiprocessing.get_context("spawn")
-    queue: Queue[tuple[str, int, int]] = context.Queue()
-    pool = ProcessPoolExecutor(workers, context, _begin_worker, (queue, cores or 1, workers))
-    try:
-        futures = {
-            pool.submit(_run, replace(config, method=name, seed=seed), out): (name, seed)
-            for name, seed in keys
-        }
-        for future in _as_completed(futures, queue, on_progress):
-            key = futures[future]
-            try:
-                rows[key] = future.result()
-            except (ValueError, Divergence) as error:
-                failed[key] = error
-                continue
-            done = [rows[key] for key in keys if key in rows]
-            write_json(out / "results.json", {"runs": done})
-    except BaseException:
-        # every run can go on from its last checkpoint: none is waited for
-        for worker in set(multiprocessing.active_children()) - others:
-            worker.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    rows: dict[Key, dict[str, Any]] = {}
+    failed: dict[Key, ValueError | Divergence] = {}
+    configs = [replace(config, method=name, seed=seed) for name, seed in keys]
+    for future, key in _as_completed(dict(zip(keys, configs, strict=True)), out, jobs, on_progress):
+        try:
+            rows[key] = future.result()
+        except (ValueError, Divergence) as error:
+            failed[key] = error
+            continue
+        write_json(out / "results.json", {"runs": [rows[key] for key in keys if key in rows]})
     for (name, seed), failure in failed.items():
         more = f" ({len(failed)} of {len(keys)} runs failed)" if len(failed) > 1 else ""
         raise type(failure)(f"{name}, seed {seed}: {failure}{more}") from failure
@@ -100,35 +83,41 @@ def run_folder(out: Path, method: str, seed: int) -> Path:
     return out / method / f"seed-{seed}"
 
 
-def read_results(path: Path) -> list[dict[str, Any]]:
-    """The rows of a `results.json`.
-
-    Raises:
-        ValueError: the file is missing or is not one.
-    """
-    try:
-        rows: list[dict[str, Any]] = json.loads(path.read_text())["runs"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a results file of causalogit: {error}") from error
-    return rows
-
-
 def _as_completed(
-    futures: dict[Future[dict[str, Any]], tuple[str, int]],
-    queue: Queue[tuple[str, int, int]],
-    on_progress: Progress | None,
-) -> Iterator[Future[dict[str, Any]]]:
-    waiting = set(futures)
-    while waiting:
-        done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-        try:
-            while True:  # also without a listener: a full queue would block the workers
-                message = queue.get_nowait()
-                if on_progress:
-                    on_progress(*message)
-        except Empty:
-            pass
-        yield from done
+    configs: Mapping[Key, RunConfig], out: Path, jobs: int, on_progress: Progress | None
+) -> Iterator[tuple[Future[dict[str, Any]], Key]]:
+    """Every run with its key as it ends, well or not; whoever stops listening stops them all."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    workers = min(jobs or cores or 1, len(configs))
+    others = set(multiprocessing.active_children())
+    context = multiprocessing.get_context("spawn")
+    queue: Queue[tuple[str, int, int]] = context.Queue()
+    pool = ProcessPoolExecutor(workers, context, _begin_worker, (queue, cores or 1, workers))
+    try:
+        futures = {pool.submit(_run, config, out): key for key, config in configs.items()}
+        waiting = set(futures)
+        while waiting:
+            done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+            _drain(queue, on_progress)
+            yield from ((future, futures[future]) for future in done)
+    except BaseException:
+        # every run can go on from its last checkpoint: none is waited for
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _drain(queue: Queue[tuple[str, int, int]], on_progress: Progress | None) -> None:
+    """Pass on what the workers tell; without a listener too, for a full queue would block them."""
+    try:
+        while True:
+            message = queue.get_nowait()
+            if on_progress:
+                on_progress(*message)
+    except Empty:
+        pass
 
 
 def _begin_worker(queue: Queue[tuple[str, int, int]], cores: int, workers: int) -> None:

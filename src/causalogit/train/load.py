@@ -70,8 +70,8 @@ class LoadedRun:
     perturbations: Perturbations | None
 
 
-def load_run(path: Path, *, which: str = "selected") -> LoadedRun:
-    """Read a finished run: its "last" or its "selected" classifier.
+def load_run(path: Path) -> LoadedRun:
+    """Read a finished run, with the classifier of its selected epoch.
 
     Raises:
         ValueError: the folder holds no finished run.
@@ -81,8 +81,7 @@ def load_run(path: Path, *, which: str = "selected") -> LoadedRun:
         raise ValueError(f"{path}: no finished run here (no {folder.results.name})")
     row = json.loads(folder.results.read_text())["runs"][0]
     selector = row["selected_by"].removeprefix("validation ")
-    checkpoint = folder.last if which == "last" else folder.selected(selector)
-    model, config, data = load_model(checkpoint)
+    model, config, data = load_model(folder.selected(selector))
     with (path / "metrics.csv").open(newline="") as file:
         history = [
             {name: float(value) for name, value in line.items() if value}
