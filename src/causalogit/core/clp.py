@@ -28,6 +28,7 @@ from causalogit.core.meta import MetaBatch, MetaObjective
 from causalogit.core.perturbation import PerturbationNetwork
 
 Metrics = dict[str, float]
+MetaItem = tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor | None]
 
 
 class CausalLogitPerturbation:
@@ -69,7 +70,7 @@ class CausalLogitPerturbation:
         self,
         model: nn.Module,
         optimizer: Optimizer,
-        meta: Iterable[Sequence[Tensor | None]],
+        meta: Iterable[MetaItem],
         num_classes: int,
         *,
         factual: MaskedTransform | None = None,
@@ -343,12 +344,13 @@ class CausalLogitPerturbation:
         return metrics
 
 
-def _endless(batches: Iterable[Sequence[Tensor | None]]) -> Iterator[MetaBatch]:
+def _endless(batches: Iterable[MetaItem]) -> Iterator[MetaBatch]:
     while True:
         empty = True
         for batch in batches:
             empty = False
-            yield MetaBatch(*batch)  # type: ignore[arg-type]
+            images, labels, *masks = batch
+            yield MetaBatch(images, labels, masks[0] if masks else None)
         if empty:
             raise ValueError(
                 "the meta loader gave no batch: it is empty, or an iterator that can be gone "
