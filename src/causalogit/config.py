@@ -18,35 +18,142 @@ def _require(condition: bool, message: str) -> None:
 
 
 @dataclass(frozen=True)
-class DataConfig:
-    """Which images, how biased, and how they are split.
+class LongTailConfig:
+    """Classes of unequal size, in an exponential profile.
 
     Args:
-        source: name of the data set.
-        correlation: share of a class's training images whose background agrees with the class.
-        masks: masks that training images have: their exact outline, its box, or a dilated outline.
-        meta: meta set balanced over the groups ("balanced"), or drawn like training ("biased").
-        meta_size: images in the meta set.
-        validation_size: images in the validation set, balanced over the groups.
-        test_size: images in the test set, balanced over the groups; all others train.
+        ratio: images of the largest class over those of the smallest; 1 for none.
+        order: which class is the largest: class 0 ("fixed", as the community has it) or one drawn
+            by the seed ("shuffled", as the CLP paper has it).
     """
 
-    source: str = "digits"
+    ratio: float = 1.0
+    order: Literal["fixed", "shuffled"] = "fixed"
+
+    def __post_init__(self) -> None:
+        _require(self.ratio >= 1, f"data.long_tail.ratio is {self.ratio}: give at least 1")
+
+
+@dataclass(frozen=True)
+class NoiseConfig:
+    """Wrong labels on training images.
+
+    Args:
+        kind: any class ("uniform"), one other class ("flip"), or one of two others ("flip2").
+        rate: chance that a label is drawn anew.
+    """
+
+    kind: Literal["none", "uniform", "flip", "flip2"] = "none"
+    rate: float = 0.4
+
+    def __post_init__(self) -> None:
+        _require(
+            0 <= self.rate <= 1, f"data.noise.rate is {self.rate}: give a share between 0 and 1"
+        )
+
+
+@dataclass(frozen=True)
+class AttributeConfig:
+    """A spurious attribute that is laid on the images.
+
+    Args:
+        kind: the background's colour, the object's colour, or its texture; null for what the
+            source has by default (digits: background; all others: none).
+        correlation: share of a class's training images whose attribute agrees with the class.
+        ratio: above 1, instead of the correlation: a long tail of attributes inside of each class,
+            most common over rarest (generalized long tail).
+        protocol: of a generalized long tail. "clt": test attributes as in training; "glt": test
+            balanced over attributes as well; "alt": training classes balanced, test as in "glt".
+    """
+
+    kind: Literal["none", "background", "colour", "texture"] | None = None
     correlation: float = 0.95
-    masks: Literal["exact", "box", "dilated"] = "exact"
-    meta: Literal["balanced", "biased"] = "balanced"
-    meta_size: int = 100
-    validation_size: int = 400
-    test_size: int = 1000
+    ratio: float = 1.0
+    protocol: Literal["clt", "glt", "alt"] = "glt"
 
     def __post_init__(self) -> None:
         _require(
             0 <= self.correlation <= 1,
-            f"data.correlation is {self.correlation}: give a share between 0 and 1",
+            f"data.attribute.correlation is {self.correlation}: give a share between 0 and 1",
         )
-        for name in ("meta_size", "validation_size", "test_size"):
+        _require(self.ratio >= 1, f"data.attribute.ratio is {self.ratio}: give at least 1")
+
+
+@dataclass(frozen=True)
+class MetaConfig:
+    """The meta set, disjoint from all others.
+
+    Args:
+        per_class: images of each class; null for the source's default (digits: 20, others: 10).
+        drawn: balanced over classes and attributes, or like the training set ("like_training",
+            `per_class` on average).
+        labels: clean, or as noisy as the training labels ("like_training").
+        taken_from: the training images, or a source's own validation images.
+    """
+
+    per_class: int | None = None
+    drawn: Literal["balanced", "like_training"] = "balanced"
+    labels: Literal["clean", "like_training"] = "clean"
+    taken_from: Literal["train", "validation"] = "train"
+
+    def __post_init__(self) -> None:
+        size = self.per_class
+        _require(
+            size is None or size > 0, f"data.meta.per_class is {size}: give at least one image"
+        )
+        _require(
+            self.drawn == "balanced" or self.taken_from == "train",
+            "data.meta.drawn 'like_training' takes its images from the training set: set "
+            "data.meta.taken_from to 'train'",
+        )
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images, how biased, and how they are split.
+
+    Args:
+        source: name of a data set (see `causalogit data sources`), path of a folder of photos or
+            of a CSV or Parquet file, or "hf:NAME" for a data set of Hugging Face.
+        path: where a named data set lies, in place of its download.
+        image_size: pixels of a side, for photos; null for the source's default.
+        masks: masks that training images have: their exact outline, its box, a dilated outline, or
+            a box in the centre of every image, for sources without masks ("centre").
+        mask_path: folder of masks for a folder of photos, with the photos' names.
+        transform: what training and meta images go through whenever they are drawn: a crop out of
+            the padded image, or a zoomed crop; both flip half of them.
+        largest_class: most training images of a class; null for all.
+        validation_size: images in the validation set, alike for all groups; null for the source's
+            own, or a tenth of every group.
+        test_size: images in the test set, alike for all groups; null for the source's own, or a
+            fifth of every group. All others train.
+        long_tail: classes of unequal size.
+        noise: wrong labels.
+        attribute: a spurious attribute.
+        meta: the meta set.
+    """
+
+    source: str = "digits"
+    path: str | None = None
+    image_size: int | None = None
+    masks: Literal["exact", "box", "dilated", "centre"] = "exact"
+    mask_path: str | None = None
+    transform: Literal["none", "pad_crop_flip", "zoom_crop_flip"] = "none"
+    largest_class: int | None = None
+    validation_size: int | None = None
+    test_size: int | None = None
+    long_tail: LongTailConfig = field(default_factory=LongTailConfig)
+    noise: NoiseConfig = field(default_factory=NoiseConfig)
+    attribute: AttributeConfig = field(default_factory=AttributeConfig)
+    meta: MetaConfig = field(default_factory=MetaConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("image_size", "largest_class", "validation_size", "test_size"):
             size = getattr(self, name)
-            _require(size > 0, f"data.{name} is {size}: give a positive number of images")
+            _require(
+                size is None or size > 0,
+                f"data.{name} is {size}: give a positive number, or null for the default",
+            )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from causalogit.cli.tables import results_table, spread
 from causalogit.methods import METHODS
 
 TINY = [
-    "--data.meta_size", "50", "--data.validation_size", "50", "--data.test_size", "4500",
+    "--data.meta.per_class", "10", "--data.validation_size", "50", "--data.test_size", "4500",
     "--optimizer.epochs", "1",
 ]  # fmt: skip
 
@@ -50,7 +50,10 @@ def test_config_file_and_flags_that_override_it(tmp_path):
         (["train", "--method", "emr"], "method 'emr' is not known: choose among clp"),
         (["train", "--model", "lenett"], "model 'lenett' is not known"),
         (["train", "--data.source", "digit"], "data.source 'digit' is not known"),
-        (["train", "--data.correlation", "2"], "data.correlation is 2.0: give a share"),
+        (
+            ["train", "--data.attribute.correlation", "2"],
+            "data.attribute.correlation is 2.0: give a share",
+        ),
         (
             ["train", "--model", "vit_tiny_patch16_224"],
             "model 'vit_tiny_patch16_224' does not take the 28x28 images of digits",

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from causalogit.config import DataConfig
+from causalogit.config import AttributeConfig, DataConfig, MetaConfig
 from causalogit.data import build_data
-from causalogit.data.biases import COLOURS, assign_attributes
-from causalogit.data.build import split_indices
-from causalogit.data.sources import digits
+from causalogit.data.biases import assign_attributes, palette
+from causalogit.data.carve import carve
+from causalogit.data.sources.digits import digits
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_sizes_and_balance(data):
 
 @pytest.mark.parametrize("correlation", [0.8, 0.95, 1.0, 0.2])
 def test_training_correlation_is_exact(correlation):
-    train = build_data(DataConfig(correlation=correlation), seed=1).train
+    train = build_data(DataConfig(attribute=AttributeConfig(correlation=correlation)), seed=1).train
     colours = train.groups % 5
     for label in range(5):
         own = colours[train.labels == label]
@@ -41,8 +41,8 @@ def test_training_correlation_is_exact(correlation):
 
 
 def test_no_image_is_in_two_splits():
-    labels = digits().labels
-    parts = split_indices(
+    labels = digits(DataConfig()).labels
+    parts = carve(
         labels, {"meta": 100, "validation": 400, "test": 1000}, torch.Generator().manual_seed(3)
     )
     together = torch.cat(list(parts.values()))
@@ -53,9 +53,9 @@ def test_no_image_is_in_two_splits():
 
 
 def test_images_are_the_digit_on_its_colour(data):
-    train = data.train
+    train = data.train.everything()
     for i in range(0, 3500, 500):
-        colour = COLOURS[train.groups[i] % 5]
+        colour = palette(5)[train.groups[i] % 5]
         for row in range(28):
             for column in range(28):
                 pixel = train.images[i, :, row, column]
@@ -66,23 +66,28 @@ def test_images_are_the_digit_on_its_colour(data):
 
 
 def test_seed_decides_everything():
-    first, again, other = (build_data(DataConfig(), seed).train for seed in (0, 0, 1))
+    first, again, other = (build_data(DataConfig(), seed).train.everything() for seed in (0, 0, 1))
     assert torch.equal(first.images, again.images)
     assert not torch.equal(first.images, other.images)
 
 
 def test_biased_meta_set_is_drawn_like_training():
-    meta = build_data(DataConfig(meta="biased"), seed=0).meta
-    assert ((meta.groups % 5) == meta.labels).float().mean().item() == pytest.approx(0.95)
+    drawn = MetaConfig(drawn="like_training", per_class=100)
+    data = build_data(DataConfig(meta=drawn), seed=0)
+    assert len(data.meta) == 500
+    assert len(data.train) == 3600 - 500
+    agreeing = (data.meta.groups % 5 == data.meta.labels).double().mean().item()
+    assert 0.92 < agreeing < 0.98
 
 
 def test_box_and_dilated_masks_are_on_training_images_only(data):
     for kind in ("box", "dilated"):
         other = build_data(DataConfig(masks=kind), seed=0)
-        assert (other.train.masks >= data.train.masks).all()
-        assert other.train.masks.sum() > data.train.masks.sum()
-        assert torch.equal(other.meta.masks, data.meta.masks)
-        assert torch.equal(other.test.masks, data.test.masks)
+        masks, exact = other.train.everything().masks, data.train.everything().masks
+        assert (masks >= exact).all()
+        assert masks.sum() > exact.sum()
+        assert torch.equal(other.meta.everything().masks, data.meta.everything().masks)
+        assert torch.equal(other.test.everything().masks, data.test.everything().masks)
 
 
 def test_attribute_assignment_without_agreement():
@@ -95,8 +100,11 @@ def test_attribute_assignment_without_agreement():
     ("change", "message"),
     [
         ({"source": "digit"}, "'digit' is not known: choose among"),
-        ({"meta_size": 101}, "data.meta_size is 101, which 5 classes cannot share"),
-        ({"test_size": 5000}, "has 1000 images, but meta, validation and test ask for 1100"),
+        (
+            {"validation_size": 101},
+            "validation set's size is 101, which 5 classes or groups cannot",
+        ),
+        ({"test_size": 5000}, "has 1000 images, but meta, validation, test ask for 1100"),
     ],
 )
 def test_wrong_configs_are_named(change, message):
@@ -105,7 +113,7 @@ def test_wrong_configs_are_named(change, message):
 
 
 def test_out_of_range_values_are_named():
-    with pytest.raises(ValueError, match=r"data.correlation is 1.5"):
-        DataConfig(correlation=1.5)
+    with pytest.raises(ValueError, match=r"data.attribute.correlation is 1.5"):
+        AttributeConfig(correlation=1.5)
     with pytest.raises(ValueError, match=r"data.test_size is 0"):
         DataConfig(test_size=0)

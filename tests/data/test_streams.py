@@ -6,7 +6,7 @@ from itertools import islice
 
 import torch
 
-from causalogit.data import Split, endless_batches, epoch_order
+from causalogit.data import InMemory, Split, endless_batches, epoch_order
 
 
 def test_epoch_order_is_a_permutation_that_changes_with_seed_and_epoch():
@@ -25,7 +25,7 @@ def test_weights_decide_how_often_a_sample_comes():
 
 
 def test_endless_batches_go_on_from_the_generator_state():
-    split = Split(torch.rand(10, 1, 2, 2), torch.arange(10), None, torch.arange(10))
+    split = Split(InMemory(torch.rand(10, 1, 2, 2)), torch.arange(10), torch.arange(10))
     generator = torch.Generator().manual_seed(5)
     stream = endless_batches(split, 4, generator, torch.device("cpu"))
     next(stream)

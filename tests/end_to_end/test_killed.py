@@ -15,7 +15,7 @@ from causalogit.train.checkpoint import load_checkpoint
 
 COMMAND = [
     sys.executable, "-W", "ignore", "-m", "causalogit.cli.main", "train", "--method", "clp",
-    "--data.meta_size", "50", "--data.validation_size", "50", "--data.test_size", "4000",
+    "--data.meta.per_class", "10", "--data.validation_size", "50", "--data.test_size", "4000",
     "--optimizer.epochs", "4", "--checkpoint_every", "5", "--clp.meta_batch_size", "8",
 ]  # fmt: skip
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}

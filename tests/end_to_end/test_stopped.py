@@ -11,7 +11,7 @@ import time
 COMMAND = [
     sys.executable, "-W", "ignore", "-m", "causalogit.cli.main", "compare",
     "--methods", "erm", "--seeds", "0", "1", "2", "3", "--jobs", "2",
-    "--data.meta_size", "50", "--data.validation_size", "50", "--data.test_size", "4000",
+    "--data.meta.per_class", "10", "--data.validation_size", "50", "--data.test_size", "4000",
     "--optimizer.epochs", "300",
 ]  # fmt: skip
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from causalogit.data import Split
+from causalogit.data import InMemory, Split
 from causalogit.evaluate.metrics import (
     RunningMeans,
     classification_metrics,
@@ -51,12 +51,13 @@ def test_test_metrics_carry_their_full_names():
 
 def test_predict_in_parts_in_eval_mode():
     model = nn.Sequential(nn.Flatten(), nn.Dropout(0.9), nn.Linear(4, 3))
-    split = Split(torch.rand(10, 1, 2, 2), torch.zeros(10).long(), None, torch.zeros(10).long())
+    zeros, images = torch.zeros(10).long(), torch.rand(10, 1, 2, 2)
+    split = Split(InMemory(images), zeros, zeros)
     model.train()
     logits = predict(model, split, torch.device("cpu"), batch_size=4)
     assert model.training
     model.eval()
-    assert torch.allclose(logits, model(split.images))
+    assert torch.allclose(logits, model(images))
 
 
 def test_running_means_count_each_name_for_itself():

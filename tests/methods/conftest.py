@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 import torch
 
-from causalogit.config import DataConfig, RunConfig
+from causalogit.config import DataConfig, MetaConfig, RunConfig
 from causalogit.data import Data, build_data
 from causalogit.methods import Task
 from causalogit.models import build_model
@@ -18,7 +18,7 @@ from causalogit.train.optimizer import build_optimizer
 
 @cache
 def few_digits() -> Data:
-    sizes = DataConfig(meta_size=50, validation_size=50, test_size=4000)
+    sizes = DataConfig(meta=MetaConfig(per_class=10), validation_size=50, test_size=4000)
     return build_data(sizes, seed=0)
 
 

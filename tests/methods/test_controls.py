@@ -25,7 +25,8 @@ def test_meta_images_are_added_once_an_epoch(make_task):
     task = make_task(method="erm_meta")
     split = build_method(task).training_split()
     assert len(split) == 900 + 50
-    assert torch.equal(split.images[900:], task.data.meta.images)
+    added = split.batch(torch.arange(900, 950))
+    assert torch.equal(added.images, task.data.meta.everything().images)
 
 
 @pytest.mark.parametrize("name", ["group_balanced", "group_dro"])
@@ -73,7 +74,7 @@ def test_dfr_is_logistic_regression_on_features(make_task):
     method = build_method(task)
     before = copy.deepcopy(task.model)
     method.finish(task.model)
-    meta = task.data.meta
+    meta = task.data.meta.everything()
     classifier = Classifier(before, 5)
     with torch.no_grad():
         _, features = classifier(meta.images)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import io
+from dataclasses import replace
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+from causalogit.data import InMemory
 from causalogit.methods import BUDGETS, METHODS, build_method, find_method
 
 
@@ -88,7 +90,7 @@ def test_budget_a_does_without_masks_of_meta_images(name, make_task):
             meta = task.data.meta
             data = copy.copy(task.data)
             object.__setattr__(
-                data, "meta", type(meta)(meta.images, meta.labels, None, meta.groups)
+                data, "meta", replace(meta, images=InMemory(meta.everything().images))
             )
             object.__setattr__(task, "data", data)
         method = build_method(task)

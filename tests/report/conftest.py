@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from causalogit.config import DataConfig, OptimizerConfig, RunConfig
+from causalogit.config import DataConfig, MetaConfig, OptimizerConfig, RunConfig
 from causalogit.report import measures
 from causalogit.train import LoadedRun, load_run, train
 
 TINY = RunConfig(
-    data=DataConfig(test_size=3500, validation_size=1000, meta_size=100),
+    data=DataConfig(test_size=3500, validation_size=1000, meta=MetaConfig(per_class=20)),
     optimizer=OptimizerConfig(epochs=1),
 )
 

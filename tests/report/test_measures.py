@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from causalogit.data.biases import COLOURS
+from causalogit.data.biases import palette
 from causalogit.report.lineup import line_up
 from causalogit.report.looks import choose_examples
 from causalogit.report.measures import Spread, measure
@@ -19,7 +19,7 @@ class ByColour(nn.Module):
     """Names the class that goes with the colour of the top left pixel."""
 
     def forward(self, images: Tensor) -> Tensor:
-        return -torch.cdist(images[:, :, 0, 0], COLOURS)
+        return -torch.cdist(images[:, :, 0, 0], palette(5))
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_a_model_that_sees_only_the_colour(by_colour: LoadedRun) -> None:
 
 def test_shares_against_a_loop(erm: LoadedRun) -> None:
     found = measure(line_up([erm]).best, describe_scene(erm))
-    test = erm.data.test
+    test = erm.data.test.everything()
     with torch.no_grad():
         answers = erm.model(test.images).argmax(1).tolist()
     right = follows = count = 0

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from causalogit.config import ClpConfig, DataConfig, OptimizerConfig, RunConfig
+from causalogit.config import ClpConfig, DataConfig, MetaConfig, OptimizerConfig, RunConfig
 
 TINY = RunConfig(
-    data=DataConfig(meta_size=50, validation_size=50, test_size=4500),
+    data=DataConfig(meta=MetaConfig(per_class=10), validation_size=50, test_size=4500),
     optimizer=OptimizerConfig(epochs=3, schedule="cosine"),
     clp=ClpConfig(meta_batch_size=8),
 )  # 400 training images, 13 steps an epoch

@@ -8,6 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from causalogit.data.images import Images, Joined, Taken
+from causalogit.data.transforms import Transform
+
 
 class Batch(NamedTuple):
     """Images `(B, K, H, W)` in [0, 1], labels `(B,)`, masks `(B, 1, H, W)`, groups `(B,)`.
@@ -35,41 +38,67 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Split:
-    """Samples in memory, read by index.
+    """Samples, read by index when they are asked for.
 
     Attributes:
-        images: `(N, K, H, W)`, float in [0, 1].
-        labels: `(N,)`.
-        masks: `(N, 1, H, W)` in [0, 1], or None.
-        groups: `(N,)`, class * attributes + attribute.
+        images: where the images and masks are read from.
+        labels: `(N,)`, what a method is told; some may be wrong.
+        groups: `(N,)`, label * attributes + attribute.
+        true_labels: `(N,)`, for analysis alone; None where they are the labels.
+        transform: what training images go through whenever they are drawn.
     """
 
-    images: Tensor
+    images: Images
     labels: Tensor
-    masks: Tensor | None
     groups: Tensor
+    true_labels: Tensor | None = None
+    transform: Transform | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batch(self, indices: Tensor) -> Batch:
-        """The samples at `indices` `(B,)`."""
-        masks = None if self.masks is None else self.masks[indices]
-        images, labels = self.images[indices], self.labels[indices]
-        return Batch(images, labels, masks, self.groups[indices], indices)
+    @property
+    def has_masks(self) -> bool:
+        """Whether the images come with masks."""
+        return self.images.has_masks
+
+    @property
+    def wrong(self) -> Tensor:
+        """Where the label is wrong, `(N,)` bool."""
+        if self.true_labels is None:
+            return torch.zeros(len(self), dtype=torch.bool)
+        return self.true_labels != self.labels
+
+    def batch(self, indices: Tensor, draws: torch.Generator | None = None) -> Batch:
+        """The samples at `indices` `(B,)`; with `draws` they go through the split's transform."""
+        images, masks = self.images.read(indices)
+        if draws is not None and self.transform is not None:
+            images, masks = self.transform(images, masks, draws)
+        return Batch(images, self.labels[indices], masks, self.groups[indices], indices)
 
     def everything(self) -> Batch:
-        """The whole split as one batch."""
+        """The whole split as one batch: for small ones."""
         return self.batch(torch.arange(len(self)))
 
+    def take(self, index: Tensor) -> Split:
+        """The samples at `index` `(M,)`, in this order."""
+        true = None if self.true_labels is None else self.true_labels[index]
+        images = Taken(self.images, index)
+        return Split(images, self.labels[index], self.groups[index], true, self.transform)
+
     def joined(self, other: Split) -> Split:
-        """The samples of both; masks only where both have them."""
-        masks = None
-        if self.masks is not None and other.masks is not None:
-            masks = torch.cat([self.masks, other.masks])
+        """The samples of both, transformed like this one's; masks only where both have them."""
+        true = None
+        if self.true_labels is not None or other.true_labels is not None:
+            true = torch.cat([_true(self), _true(other)])
         return Split(
-            torch.cat([self.images, other.images]),
+            Joined(self.images, other.images),
             torch.cat([self.labels, other.labels]),
-            masks,
             torch.cat([self.groups, other.groups]),
+            true,
+            self.transform,
         )
+
+
+def _true(split: Split) -> Tensor:
+    return split.labels if split.true_labels is None else split.true_labels

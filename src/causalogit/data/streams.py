@@ -21,6 +21,11 @@ def epoch_order(size: int, weights: Tensor | None, seed: int, epoch: int) -> Ten
     return torch.multinomial(weights, size, replacement=True, generator=generator)
 
 
+def draws_at(seed: int, epoch: int, step: int) -> torch.Generator:
+    """The generator of one training step's crops and flips: no state that a run would lose."""
+    return torch.Generator().manual_seed((seed * 1_000_003 + epoch) * 1_000_003 + step)
+
+
 def endless_batches(
     split: Split, batch_size: int, generator: torch.Generator, device: torch.device
 ) -> Iterator[Batch]:
@@ -30,4 +35,4 @@ def endless_batches(
     """
     while True:
         order = torch.randperm(len(split), generator=generator)
-        yield split.batch(order[:batch_size]).to(device)
+        yield split.batch(order[:batch_size], generator).to(device)

@@ -42,7 +42,7 @@ class Dfr(PlainMethod):
 
     def meta_images(self) -> tuple[Tensor, Tensor]:
         """Images `(M, K, H, W)` and labels `(M,)`: the meta set, once or several times over."""
-        meta = self.task.data.meta
+        meta = self.task.data.meta.everything()
         return meta.images, meta.labels
 
 
@@ -60,7 +60,7 @@ class DfrAugmented(Dfr):
 
     def meta_images(self) -> tuple[Tensor, Tensor]:
         """Meta images, clean and on new backgrounds."""
-        meta = self.task.data.meta
+        meta = self.task.data.meta.everything()
         if self.factual is None or meta.masks is None:
             return meta.images, meta.labels
         copies = [self.factual(meta.images, meta.masks, meta.labels) for _ in range(_COPIES)]

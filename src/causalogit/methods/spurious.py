@@ -24,9 +24,9 @@ def spurious_expert(task: Task) -> SpuriousExpert:
     removed = counterfactual(task, config.clp.expert_fill, boxes=True)
     if removed is None:
         raise ValueError("clp.expert_fill is 'none': the expert needs a fill, such as 'grey'")
-    channels = task.data.train.images.shape[1]
     # its own initial weights: equal ones would tie it to the classifier
-    network = build_model(config.model, task.data.num_classes, channels, config.seed + 1_000_000)
+    data, seed = task.data, config.seed + 1_000_000
+    network = build_model(config.model, data.num_classes, data.channels, seed)
     network.to(task.device)
     optimizer = SGD(network.parameters(), config.clp.expert_learning_rate, momentum=0.9)
     expert = SpuriousExpert(network, optimizer, removed)

@@ -87,9 +87,10 @@ def _measure_run(run: LoadedRun, scene: Scene) -> dict[str, float]:
         "inside": float("nan"),
         "area": float("nan"),
     }
-    if test.masks is not None:
-        some = measured_images(len(test))
-        maps = attention_maps(run.model, test.images[some], answers[some], fill=run.data.mean)
-        row["inside"] = attention_inside(maps, test.masks[some]).nanmean().item()
-        row["area"] = test.masks[some].mean().item()
+    if test.has_masks:
+        some = test.batch(measured_images(len(test)))
+        maps = attention_maps(run.model, some.images, answers[some.indices], fill=run.data.mean)
+        assert some.masks is not None
+        row["inside"] = attention_inside(maps, some.masks).nanmean().item()
+        row["area"] = some.masks.mean().item()
     return row

@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from causalogit.data import Data, Split
-from causalogit.data.biases import COLOURS
+from causalogit.data.biases import palette
 from causalogit.train.load import LoadedRun
-
-_COLOUR_NAMES = ("red", "lime", "sea green", "blue", "violet")
-_CLASSES = {"digits": ("0 or 1", "2 or 3", "4 or 5", "6 or 7", "8 or 9")}
-_OBJECTS = {"digits": "digit"}
 
 
 @dataclass(frozen=True)
@@ -41,17 +37,14 @@ class Scene:
 
 
 def describe_scene(run: LoadedRun) -> Scene:
-    """The names of a run's data; plain numbers where a source has none."""
+    """The names of a run's data, and colours for its backgrounds."""
     data: Data = run.data
-    source = run.config.data.source
-    count = data.num_groups // data.num_classes
-    named = _CLASSES.get(source, ())
-    numbered = tuple(f"class {number}" for number in range(data.num_classes))
-    coloured = count == len(COLOURS)
-    paints = [f"#{bytes(rgb).hex()}" for rgb in (COLOURS * 255).round().int().tolist()]
+    count = len(data.attribute_names)
+    paints = [f"#{bytes(rgb).hex()}" for rgb in (palette(count) * 255).round().int().tolist()]
+    coloured = count > 1 and run.config.data.attribute.kind in (None, "background", "colour")
     return Scene(
-        _OBJECTS.get(source, "object"),
-        named if len(named) == len(numbered) else numbered,
-        _COLOUR_NAMES if coloured else tuple(f"background {number}" for number in range(count)),
+        data.object_name,
+        data.class_names,
+        data.attribute_names,
         tuple(paints) if coloured else ("#808080",) * count,
     )

@@ -88,7 +88,8 @@ def _first_of_each(split: Split, wanted: Tensor, scene: Scene) -> Iterator[Pictu
             background = scene.background(split)[index]
             caption = f"{name}, {scene.backgrounds[background]}"
             alt = f"Training image: {scene.object} {name} on {scene.backgrounds[background]}."
-            yield Picture(picture(split.images[index]), alt, caption, scene.paints[background])
+            image = split.batch(torch.tensor([index])).images[0]
+            yield Picture(picture(image), alt, caption, scene.paints[background])
 
 
 def augmentation_strips(entries: Sequence[Entry], scene: Scene) -> list[list[Strip]]:
@@ -104,7 +105,7 @@ def augmentation_strips(entries: Sequence[Entry], scene: Scene) -> list[list[Str
     strips: dict[str, list[Strip]] = {}
     for (name, kind, fill), users in sorted(uses.items(), key=lambda use: use[0][0]):
         split: Split = getattr(entries[0].runs[0].data, name)
-        if split.masks is None:
+        if not split.has_masks:
             continue
         batch = split.batch(_one_of_each(split, len(scene.classes)))
         images = "Training images" if name == "train" else "Meta images"

@@ -27,8 +27,7 @@ def load_model(checkpoint: Path) -> tuple[nn.Module, RunConfig, Data]:
     state = load_checkpoint(checkpoint)
     config = config_from_dict(state["config"])
     data = build_data(config.data, config.seed)
-    channels = data.train.images.shape[1]
-    model = build_model(config.model, data.num_classes, channels, config.seed)
+    model = build_model(config.model, data.num_classes, data.channels, config.seed)
     try:
         model.load_state_dict(state["model"])
     except RuntimeError as error:

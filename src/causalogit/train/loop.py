@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from causalogit.config import RunConfig, config_to_dict
 from causalogit.core import Divergence
-from causalogit.data import build_data, epoch_order
+from causalogit.data import build_data, draws_at, epoch_order
 from causalogit.evaluate.metrics import (
     Metrics,
     RunningMeans,
@@ -53,8 +53,7 @@ class Trainer:
         self.fabric = _fabric(config)
         self.device = self.fabric.device
         self.data = build_data(config.data, config.seed)
-        channels = self.data.train.images.shape[1]
-        model = build_model(config.model, self.data.num_classes, channels, config.seed)
+        model = build_model(config.model, self.data.num_classes, self.data.channels, config.seed)
         self.model: nn.Module = self.fabric.to_device(model)
         few = self.data.train.batch(torch.arange(2)).to(self.device)
         _check_fit(self.model, few.images, config)
@@ -96,7 +95,8 @@ class Trainer:
         batches = order.split(self.config.optimizer.batch_size)
         self.model.train()
         while self.steps_in_epoch < len(batches):
-            batch = self.split.batch(batches[self.steps_in_epoch]).to(self.device)
+            place = (self.config.seed, self.epoch, self.steps_in_epoch)
+            batch = self.split.batch(batches[self.steps_in_epoch], draws_at(*place)).to(self.device)
             with self.fabric.autocast():
                 self.means.add(self.method.step(batch))
             self.steps_in_epoch += 1

