@@ -86,7 +86,7 @@ class Taken(_View):
         # a view of a view would look up twice for every image
         inner = images if isinstance(images, Taken) else None
         super().__init__(images if inner is None else inner.base)
-        self.places = places if inner is None else inner.places[places]
+        self.places: Tensor = places if inner is None else inner.places[places]
 
     def __len__(self) -> int:
         return len(self.places)
