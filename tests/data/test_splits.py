@@ -9,7 +9,7 @@ import torch
 
 from causalogit.config import AttributeConfig, DataConfig, MetaConfig
 from causalogit.data import build_data
-from causalogit.data.biases import assign_attributes, palette
+from causalogit.data.biases import palette
 from causalogit.data.carve import carve
 from causalogit.data.sources.digits import digits
 
@@ -88,12 +88,6 @@ def test_box_and_dilated_masks_are_on_training_images_only(data):
         assert masks.sum() > exact.sum()
         assert torch.equal(other.meta.everything().masks, data.meta.everything().masks)
         assert torch.equal(other.test.everything().masks, data.test.everything().masks)
-
-
-def test_attribute_assignment_without_agreement():
-    labels = torch.arange(3).repeat(10)
-    assigned = assign_attributes(labels, 3, 0.0, torch.Generator())
-    assert (assigned != labels).all()
 
 
 @pytest.mark.parametrize(

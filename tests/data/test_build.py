@@ -1,0 +1,151 @@
+"""Biases laid on the splits: which split gets which, and how they go together."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from causalogit.config import AttributeConfig, DataConfig, LongTailConfig, MetaConfig, NoiseConfig
+from causalogit.data import build_data
+
+NONE = AttributeConfig(kind="none")
+
+
+def counts(split, classes=5):
+    return torch.bincount(split.labels, minlength=classes).tolist()
+
+
+def test_a_long_tail_is_laid_on_training_images_alone():
+    config = DataConfig(attribute=NONE, long_tail=LongTailConfig(ratio=100.0))
+    data = build_data(config, seed=0)
+    assert counts(data.train) == [700, 221, 70, 22, 7]
+    assert counts(data.meta) == [20] * 5
+    assert counts(data.validation) == [80] * 5
+    assert counts(data.test) == [200] * 5
+    assert data.num_groups == 5
+    assert torch.equal(data.train.groups, data.train.labels)
+
+
+def test_the_order_of_classes_is_drawn_by_the_seed():
+    config = DataConfig(attribute=NONE, long_tail=LongTailConfig(10.0, "shuffled"))
+    sizes = [counts(build_data(config, seed).train) for seed in range(4)]
+    assert all(sorted(size) == sorted(sizes[0]) for size in sizes)
+    assert len({tuple(size) for size in sizes}) > 1
+
+
+def test_the_largest_class_can_be_limited():
+    config = DataConfig(attribute=NONE, largest_class=100)
+    assert counts(build_data(config, seed=0).train) == [100] * 5
+
+
+def test_wrong_labels_are_on_training_images_and_the_true_ones_are_kept():
+    clean = build_data(DataConfig(), seed=0)
+    data = build_data(DataConfig(noise=NoiseConfig("flip", 0.4)), seed=0)
+    train = data.train
+    assert torch.equal(train.true_labels, clean.train.labels)
+    assert torch.equal(train.images.read(torch.arange(50))[0], clean.train.everything().images[:50])
+    assert 0.36 < train.wrong.double().mean().item() < 0.44
+    assert torch.equal(train.groups // 5, train.labels)
+    assert torch.equal(train.groups % 5, clean.train.groups % 5)
+    for name in ("meta", "validation", "test"):
+        split = getattr(data, name)
+        assert split.true_labels is None
+        assert not split.wrong.any()
+        assert torch.equal(split.labels, getattr(clean, name).labels)
+
+
+def test_the_meta_set_can_be_as_noisy_as_the_rest():
+    noise = NoiseConfig("uniform", 0.8)
+    data = build_data(DataConfig(noise=noise, meta=MetaConfig(labels="like_training")), seed=0)
+    assert 0.5 < data.meta.wrong.double().mean().item() < 0.8  # uniform: a fifth stays by chance
+
+
+@pytest.mark.parametrize("labels", ["clean", "like_training"])
+def test_a_meta_set_drawn_like_training_shares_its_biases(labels):
+    config = DataConfig(
+        attribute=NONE,
+        long_tail=LongTailConfig(10.0),
+        noise=NoiseConfig("flip", 0.4),
+        meta=MetaConfig(per_class=40, drawn="like_training", labels=labels),
+    )
+    data = build_data(config, seed=0)
+    assert len(data.meta) == 200
+    truth = data.meta.labels if data.meta.true_labels is None else data.meta.true_labels
+    shares = torch.bincount(truth, minlength=5) / 200
+    assert shares[0] > 3 * shares[4]
+    assert data.meta.wrong.any() == (labels == "like_training")
+    indices = torch.cat([split.images.places for split in (data.meta, data.train)])
+    assert len(indices.unique()) == len(indices)
+
+
+@pytest.mark.parametrize("protocol", ["clt", "glt", "alt"])
+def test_generalized_long_tail_protocols(protocol):
+    config = DataConfig(
+        long_tail=LongTailConfig(10.0),
+        attribute=AttributeConfig("background", ratio=16.0, protocol=protocol),
+    )
+    data = build_data(config, seed=0)
+    shares = torch.tensor([16 ** (-k / 4) for k in range(5)])
+    shares /= shares.sum()
+
+    def attribute_shares(split):
+        behind = (split.groups % 5 - split.labels) % 5  # steps from the class's own attribute
+        return torch.bincount(behind, minlength=5) / len(split)
+
+    assert (attribute_shares(data.train) - shares).abs().max().item() < 0.02
+    assert torch.allclose(attribute_shares(data.meta), torch.full((5,), 0.2))
+    expected = shares if protocol == "clt" else torch.full((5,), 0.2)
+    assert (attribute_shares(data.test) - expected).abs().max().item() < 0.01
+    assert counts(data.test) == [200] * 5
+    unequal = counts(
+        build_data(DataConfig(attribute=NONE, long_tail=LongTailConfig(10.0)), 0).train
+    )
+    assert counts(data.train) == ([sum(unequal) // 5] * 5 if protocol == "alt" else unequal)
+
+
+@pytest.mark.parametrize("kind", ["colour", "texture"])
+def test_the_object_itself_can_carry_the_attribute(kind):
+    data = build_data(DataConfig(attribute=AttributeConfig(kind)), seed=0)
+    plain = build_data(DataConfig(attribute=NONE), seed=0)
+    ours, theirs = data.test.everything(), plain.test.everything()
+    outside = theirs.masks.expand_as(theirs.images) == 0
+    assert torch.equal(ours.images[outside], theirs.images[outside])
+    assert not torch.equal(ours.images, theirs.images)
+    assert torch.bincount(data.test.groups, minlength=25).tolist() == [40] * 25
+
+
+def test_all_biases_together():
+    config = DataConfig(
+        long_tail=LongTailConfig(10.0), noise=NoiseConfig("flip2", 0.2), transform="pad_crop_flip"
+    )
+    data = build_data(config, seed=0)
+    assert data.name == ("digits, long tail 10:1, background correlation 0.95, flip2 noise 0.2")
+    first, again = (
+        data.train.batch(torch.arange(4), torch.Generator().manual_seed(0)) for _ in range(2)
+    )
+    assert torch.equal(first.images, again.images)
+    assert not torch.equal(first.images, data.train.batch(torch.arange(4)).images)
+    assert data.origins["meta"].startswith("100 images out of the train images of digits")
+
+
+def test_centre_boxes_stand_in_for_masks():
+    data = build_data(DataConfig(masks="centre"), seed=0)
+    for split in (data.train, data.meta):
+        masks = split.batch(torch.arange(3)).masks
+        assert masks.sum().item() == 3 * 22 * 22
+        assert masks[:, :, 3:25, 3:25].all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"noise": NoiseConfig("flip"), "meta": MetaConfig(taken_from="validation")},
+         "digits has no validation images of its own: set it to 'train'"),
+        ({"meta": MetaConfig(per_class=800, drawn="like_training")},
+         "a meta set of 4000 images leaves none of 3600 to train on"),
+        ({"largest_class": 900}, "class 0 has 700 training images left"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        build_data(DataConfig(**change), seed=0)
