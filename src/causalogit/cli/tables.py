@@ -23,10 +23,11 @@ def spread(values: Sequence[float]) -> str:
 
 
 def by_method(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """Rows of `results.json` by method, in the order of budgets O, A, B, C."""
+    """Rows of `results.json` by method (and variant, in a study), by budgets O, A, B, C."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: "OABC".index(row["budget"])):
-        groups.setdefault(row["method"], []).append(row)
+        name = " ".join(filter(None, (row["method"], row.get("variant"))))
+        groups.setdefault(name, []).append(row)
     return groups
 
 

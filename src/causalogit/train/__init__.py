@@ -1,7 +1,7 @@
 """The loop, checkpoints, a run's folder."""
 
-from causalogit.train.compare import compare
+from causalogit.train.compare import Job, compare, run_all
 from causalogit.train.load import LoadedRun, load_run
 from causalogit.train.loop import train
 
-__all__ = ["LoadedRun", "compare", "load_run", "train"]
+__all__ = ["Job", "LoadedRun", "compare", "load_run", "run_all", "train"]

@@ -6,9 +6,9 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing.queues import Queue
 from pathlib import Path
 from queue import Empty
@@ -25,8 +25,15 @@ from causalogit.train.loop import train
 Progress = Callable[[str, int, int], None]
 """`(run, steps done, steps in all)`."""
 
-Key = tuple[str, int]
-"""Method and seed."""
+
+@dataclass(frozen=True)
+class Job:
+    """One run to be made: its name in messages, its config, its folder."""
+
+    label: str
+    config: RunConfig
+    folder: Path
+
 
 _queue: Queue[tuple[str, int, int]] | None = None
 
@@ -61,21 +68,49 @@ def compare(
         raise ValueError("nothing to compare: give at least one method and one seed")
     for name in methods:
         find_method(name)
-    keys = [(name, seed) for name in methods for seed in seeds]
-    rows: dict[Key, dict[str, Any]] = {}
-    failed: dict[Key, ValueError | Divergence] = {}
-    configs = [replace(config, method=name, seed=seed) for name, seed in keys]
-    for future, key in _as_completed(dict(zip(keys, configs, strict=True)), out, jobs, on_progress):
+    wanted = [
+        Job(
+            f"{name}, seed {seed}",
+            replace(config, method=name, seed=seed),
+            run_folder(out, name, seed),
+        )
+        for name in methods
+        for seed in seeds
+    ]
+    return run_all(wanted, out / "results.json", jobs=jobs, on_progress=on_progress)
+
+
+def run_all(
+    wanted: Sequence[Job], results: Path, *, jobs: int = 0, on_progress: Progress | None = None
+) -> list[dict[str, Any]]:
+    """Make every run in one pool of processes; what their folders hold already is kept or resumed.
+
+    Args:
+        wanted: the runs; no two share a label or a folder.
+        results: file of all rows, rewritten after every run.
+        jobs: processes at once; 0 for one a core.
+        on_progress: told how far each run is.
+
+    Returns:
+        The rows in the order of `wanted`.
+
+    Raises:
+        ValueError, Divergence: a run failed; it is raised when all others are done.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    failed: dict[str, ValueError | Divergence] = {}
+    labels = [job.label for job in wanted]
+    for future, label in _as_completed(wanted, jobs, on_progress):
         try:
-            rows[key] = future.result()
+            rows[label] = future.result()
         except (ValueError, Divergence) as error:
-            failed[key] = error
+            failed[label] = error
             continue
-        write_json(out / "results.json", {"runs": [rows[key] for key in keys if key in rows]})
-    for (name, seed), failure in failed.items():
-        more = f" ({len(failed)} of {len(keys)} runs failed)" if len(failed) > 1 else ""
-        raise type(failure)(f"{name}, seed {seed}: {failure}{more}") from failure
-    return [rows[key] for key in keys]
+        write_json(results, {"runs": [rows[label] for label in labels if label in rows]})
+    for label, failure in failed.items():
+        more = f" ({len(failed)} of {len(labels)} runs failed)" if len(failed) > 1 else ""
+        raise type(failure)(f"{label}: {failure}{more}") from failure
+    return [rows[label] for label in labels]
 
 
 def run_folder(out: Path, method: str, seed: int) -> Path:
@@ -84,17 +119,17 @@ def run_folder(out: Path, method: str, seed: int) -> Path:
 
 
 def _as_completed(
-    configs: Mapping[Key, RunConfig], out: Path, jobs: int, on_progress: Progress | None
-) -> Iterator[tuple[Future[dict[str, Any]], Key]]:
-    """Every run with its key as it ends, well or not; whoever stops listening stops them all."""
+    wanted: Sequence[Job], jobs: int, on_progress: Progress | None
+) -> Iterator[tuple[Future[dict[str, Any]], str]]:
+    """Every run with its label as it ends, well or not; whoever stops listening stops them all."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    workers = min(jobs or cores or 1, len(configs))
+    workers = min(jobs or cores or 1, len(wanted))
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
     queue: Queue[tuple[str, int, int]] = context.Queue()
     pool = ProcessPoolExecutor(workers, context, _begin_worker, (queue, cores or 1, workers))
     try:
-        futures = {pool.submit(_run, config, out): key for key, config in configs.items()}
+        futures = {pool.submit(_run, job): job.label for job in wanted}
         waiting = set(futures)
         while waiting:
             done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
@@ -127,14 +162,13 @@ def _begin_worker(queue: Queue[tuple[str, int, int]], cores: int, workers: int) 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
 
 
-def _run(config: RunConfig, out: Path) -> dict[str, Any]:
+def _run(job: Job) -> dict[str, Any]:
     told = 0.0
 
     def on_step(done: int, total: int) -> None:
         nonlocal told
         if _queue is not None and (done == total or time.monotonic() - told > 0.3):
             told = time.monotonic()
-            _queue.put((f"{config.method}, seed {config.seed}", done, total))
+            _queue.put((job.label, done, total))
 
-    folder = run_folder(out, config.method, config.seed)
-    return train(config, folder, resume=True, on_step=on_step)
+    return train(job.config, job.folder, resume=True, on_step=on_step)
