@@ -1,4 +1,4 @@
-"""Shared by all rooms: one thread, a known random state, and `benchmarks` within reach."""
+"""Shared by all rooms: one thread, a known random state, `benchmarks` and real data in reach."""
 
 from __future__ import annotations
 
@@ -19,3 +19,12 @@ def known_random_state() -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real pictures beside the repository; a test that needs them skips where there are none."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"needs the real data in {folder}")
+    return folder

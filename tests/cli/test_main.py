@@ -10,6 +10,7 @@ import yaml
 from causalogit.cli.main import main
 from causalogit.cli.tables import results_table, spread
 from causalogit.methods import METHODS
+from tests.data.pictures import write_pictures
 
 TINY = [
     "--data.meta.per_class", "10", "--data.validation_size", "50", "--data.test_size", "4500",
@@ -115,3 +116,50 @@ def test_spread_and_order_of_budgets():
              for which in ("last", "selected")}  # fmt: skip
     rows = [base | {"budget": b, "method": b} for b in "CAO"]
     assert list(results_table(rows).columns[0].cells) == ["O", "A", "C"]
+
+
+@pytest.fixture
+def compose_command(tmp_path):
+    write_pictures(tmp_path / "in", {"cat": 8, "dog": 8}, {"forest": 4, "sea": 4})
+    return [
+        "data", "compose", "--pairs", "cat=forest", "dog=sea", "--size", "12",
+        "--foregrounds", str(tmp_path / "in" / "objects"),
+        "--backgrounds", str(tmp_path / "in" / "scenes"),
+        "--train", "4", "--meta", "4", "--validation", "4", "--test", "4",
+    ]  # fmt: skip
+
+
+def test_data_compose_and_again_from_its_own_record(compose_command, tmp_path, capsys):
+    out, again = tmp_path / "set", tmp_path / "again"
+    assert main([*compose_command, "--correlation", "0.5", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert (out / "README.txt").read_text() in printed
+    assert f"kept in {out}" in printed
+    assert len((out / "metadata.csv").read_text().splitlines()) == 17
+    record = ["data", "compose", "--config", str(out / "compose.yaml"), "--out", str(again)]
+    assert main(record) == 0
+    for file in ("metadata.csv", "compose.yaml", "README.txt", "images/000015.png"):
+        assert (again / file).read_bytes() == (out / file).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--pairs", "cat", "dog=sea"], "give CLASS=PLACE once for every class"),
+        (["--pairs", "cat=forest", "cat=sea"], "give CLASS=PLACE once for every class"),
+        (["--pairs", "cat=forest", "cow=sea"], "no folder for class 'cow' of pairs"),
+        (["--correlation", "95"], "correlation is 95.0: give a share between 0 and 1"),
+        (["--test", "400"], "class 'dog' needs 206 cut-outs"),
+    ],
+)
+def test_data_compose_refuses_with_code_1(compose_command, change, message, tmp_path, capsys):
+    assert main([*compose_command, *change, "--out", str(tmp_path / "set")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("causalogit: ")
+    assert message in error
+    assert not (tmp_path / "set").exists()
+
+
+def test_data_compose_into_a_full_folder_is_refused(compose_command, tmp_path, capsys):
+    assert main([*compose_command, "--out", str(tmp_path)]) == 1
+    assert "exists already and is not empty" in capsys.readouterr().err

@@ -11,6 +11,8 @@ from rich.console import Console
 from causalogit.cli.progress import run_bars
 from causalogit.cli.tables import methods_table, metrics_table, results_table
 from causalogit.config import OptimizerConfig, RunConfig
+from causalogit.data.compose import ComposeConfig
+from causalogit.data.compose import compose as compose_set
 from causalogit.evaluate.metrics import classification_metrics, predict, test_metrics
 from causalogit.methods import METHODS
 from causalogit.report import write_report
@@ -86,3 +88,18 @@ def evaluate(checkpoint: str, split: str) -> None:
 def methods() -> None:
     """List the methods, each with its information budget: what it is allowed to know."""
     Console().print(methods_table())
+
+
+def data_compose(config: ComposeConfig, out: str) -> None:
+    """Compose a set like Waterbirds, with masks, from cut-outs of objects and from scenes.
+
+    FOREGROUNDS/CLASS holds the cut-outs of a class (images with transparency), BACKGROUNDS/PLACE
+    the scenes of a place. Both are split between train, meta, validation and test before anything
+    is put together. Writes metadata.csv, images/, masks/, compose.yaml and README.txt.
+    """
+    with run_bars("images") as bars:
+        folder = compose_set(config, Path(out), bars)
+    console = Console()
+    summary = (folder / "README.txt").read_text(encoding="utf-8")
+    console.print(summary, markup=False, highlight=False, soft_wrap=True, end="")
+    console.print(f"kept in {folder}")

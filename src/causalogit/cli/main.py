@@ -1,4 +1,4 @@
-"""The command line: a thin shell over `train`, `compare`, `evaluate` and the demo."""
+"""The command line: a thin shell over `train`, `compare`, `evaluate`, `data` and the demo."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from typing import Any, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace
 
 from causalogit.cli import commands
 from causalogit.config import RunConfig
 from causalogit.core import Divergence
+from causalogit.data.compose import ComposeConfig
 
-_RUN_FIELDS = tuple(field.name for field in fields(RunConfig))
+_Config = TypeVar("_Config", RunConfig, ComposeConfig)
 
 
 def build_parser() -> ArgumentParser:
@@ -50,6 +52,17 @@ def build_parser() -> ArgumentParser:
 
     methods = ArgumentParser(description=commands.methods.__doc__)
     subcommands.add_subcommand("methods", methods, help="list the methods and their budgets")
+
+    data = ArgumentParser(description="Make data sets.")
+    subcommands.add_subcommand("data", data, help="make data sets")
+    actions = data.add_subcommands(required=True, dest="action")
+    compose = _parser(commands.data_compose.__doc__, "data compose")
+    compose.add_argument("--out", type=str, default="composed", help="folder of the set")
+    compose.add_argument(
+        "--pairs", type=str, nargs="+", required=True, help="CLASS=PLACE for every class"
+    )
+    compose.add_class_arguments(ComposeConfig, skip={"pairs"})
+    actions.add_subcommand("compose", compose, help="paste cut-outs on scenes, like Waterbirds")
     return parser
 
 
@@ -64,14 +77,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"causalogit: {error}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("\ncausalogit: stopped; the same command goes on (train: --resume)\n")
+        sys.stderr.write(
+            "\ncausalogit: stopped; the same command goes on (train: --resume; data: anew)\n"
+        )
         return 130
     return 0
 
 
-def _parser(description: str | None) -> ArgumentParser:
+def _parser(description: str | None, command: str = "COMMAND") -> ArgumentParser:
     # the generated usage names every option, and would bury an error message
-    parser = ArgumentParser(description=description, usage="causalogit COMMAND [options]")
+    parser = ArgumentParser(description=description, usage=f"causalogit {command} [options]")
     parser.add_argument("--config", action="config", help="a file of the options below (YAML)")
     return parser
 
@@ -83,12 +98,36 @@ def _run_parser(description: str | None, skip: set[str | int] | None = None) -> 
 
 
 def _dispatch(parser: ArgumentParser, parsed: Namespace) -> None:
-    options = vars(parser.instantiate(parsed)[parsed.command])
+    name = parsed.command
+    options = vars(parser.instantiate(parsed)[name])
+    if "action" in options:
+        name = f"{name}_{options['action']}"
+        options = vars(options[options["action"]])
     options.pop("config", None)
-    command: Callable[..., None] = getattr(commands, parsed.command)
-    if "data" in options:
-        options["config"] = RunConfig(**{k: options.pop(k) for k in _RUN_FIELDS if k in options})
+    command: Callable[..., None] = getattr(commands, name)
+    if "pairs" in options:
+        options["pairs"] = _pairs(options["pairs"])
+        options["config"] = _take(ComposeConfig, options)
+    elif "data" in options:
+        options["config"] = _take(RunConfig, options)
     command(**options)
+
+
+def _take(kind: type[_Config], options: dict[str, Any]) -> _Config:
+    names = [field.name for field in fields(kind) if field.name in options]
+    return kind(**{name: options.pop(name) for name in names})
+
+
+def _pairs(given: Sequence[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in given:
+        name, _, place = text.partition("=")
+        if not (name and place) or name in pairs:
+            raise ValueError(
+                f"pairs are {list(given)}: give CLASS=PLACE once for every class, as in cat=forest"
+            )
+        pairs[name] = place
+    return pairs
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Progress bars with rate and remaining time, one a run."""
+"""Progress bars with rate and remaining time, one a run or a stage."""
 
 from __future__ import annotations
 
@@ -19,20 +19,27 @@ from rich.text import Text
 
 
 class _Rate(ProgressColumn):
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
+
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:.0f} steps/s")
+        return Text("" if speed is None else f"{speed:.0f} {self.unit}/s")
 
 
 @contextmanager
-def run_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Yields `show(run, steps done, steps in all)`; a run's bar appears with its first step."""
+def run_bars(unit: str = "steps") -> Iterator[Callable[[str, int, int], None]]:
+    """Yields `show(run, steps done, steps in all)`; a run's bar appears with its first step.
+
+    `unit` names what is counted, where it is not steps.
+    """
     bars: dict[str, TaskID] = {}
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        _Rate(),
+        _Rate(unit),
         TimeRemainingColumn(),
     )
     with Progress(*columns) as progress:
