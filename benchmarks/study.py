@@ -99,7 +99,7 @@ def jobs_of(
 def named(row: dict[str, Any], line: Mapping[str, str]) -> dict[str, Any]:
     """The row of a run under its line's name."""
     title = f"{row['title']}, {line['variant']}" if "variant" in line else row["title"]
-    return row | line | {"title": title}
+    return {**row, **line, "title": title}
 
 
 def tables_of(study: Study, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:

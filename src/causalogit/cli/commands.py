@@ -9,12 +9,13 @@ import torch
 from rich.console import Console
 
 from causalogit.cli.progress import run_bars
-from causalogit.cli.tables import methods_table, metrics_table, results_table
+from causalogit.cli.tables import methods_table, metrics_table, presets_table, results_table
 from causalogit.config import OptimizerConfig, RunConfig
+from causalogit.data import build_data
 from causalogit.data.compose import ComposeConfig
 from causalogit.data.compose import compose as compose_set
 from causalogit.evaluate.metrics import classification_metrics, predict, test_metrics
-from causalogit.methods import METHODS
+from causalogit.methods import METHODS, lacks
 from causalogit.report import write_report
 from causalogit.train import compare as run_comparison
 from causalogit.train import load_run
@@ -64,7 +65,7 @@ def compare(
     Runs that the folder holds already are kept, unfinished ones go on. Each run gets
     OUT/METHOD/seed-SEED; OUT/results.json is rewritten after every run.
     """
-    names = list(METHODS) if list(methods) == ["all"] else list(dict.fromkeys(methods))
+    names = _names(methods, config)
     folder = Path(out)
     with run_bars() as bars:
         rows = run_comparison(config, names, seeds, folder, jobs=jobs, on_progress=bars)
@@ -74,6 +75,18 @@ def compare(
     if report:
         runs = [load_run(run_folder(folder, row["method"], row["seed"])) for row in rows]
         console.print(f"report:  {write_report(runs, folder)}")
+
+
+def _names(methods: Sequence[str], config: RunConfig) -> list[str]:
+    """The methods asked for; "all" are those whose masks the data has."""
+    if list(methods) != ["all"]:
+        return list(dict.fromkeys(methods))
+    data = build_data(config.data, config.seed)
+    left_out = {name: lack for name, kind in METHODS.items() if (lack := lacks(kind, data))}
+    if left_out:
+        reasons = sorted(set(left_out.values()))
+        Console().print(f"left out, for want of {' and '.join(reasons)}: {', '.join(left_out)}")
+    return [name for name in METHODS if name not in left_out]
 
 
 def evaluate(checkpoint: str, split: str) -> None:
@@ -88,6 +101,11 @@ def evaluate(checkpoint: str, split: str) -> None:
 def methods() -> None:
     """List the methods, each with its information budget: what it is allowed to know."""
     Console().print(methods_table())
+
+
+def presets() -> None:
+    """List the configs of the paper's set-ups, and small ones for a CPU: --config NAME."""
+    Console().print(presets_table())
 
 
 def data_compose(config: ComposeConfig, out: str) -> None:

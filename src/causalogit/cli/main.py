@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace
@@ -14,6 +15,7 @@ from causalogit.cli import commands
 from causalogit.config import RunConfig
 from causalogit.core import Divergence
 from causalogit.data.compose import ComposeConfig
+from causalogit.presets import preset_names, preset_path
 
 _Config = TypeVar("_Config", RunConfig, ComposeConfig)
 
@@ -53,6 +55,9 @@ def build_parser() -> ArgumentParser:
     methods = ArgumentParser(description=commands.methods.__doc__)
     subcommands.add_subcommand("methods", methods, help="list the methods and their budgets")
 
+    presets = ArgumentParser(description=commands.presets.__doc__)
+    subcommands.add_subcommand("presets", presets, help="list the configs of the paper's set-ups")
+
     data = ArgumentParser(description="Make data sets.")
     subcommands.add_subcommand("data", data, help="make data sets")
     actions = data.add_subcommands(required=True, dest="action")
@@ -70,7 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     parser = build_parser()
-    parsed = parser.parse_args(None if arguments is None else list(arguments))
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    parsed = parser.parse_args(_with_preset_files(given))
     try:
         _dispatch(parser, parsed)
     except (ValueError, Divergence, OSError) as error:
@@ -87,8 +93,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser(description: str | None, command: str = "COMMAND") -> ArgumentParser:
     # the generated usage names every option, and would bury an error message
     parser = ArgumentParser(description=description, usage=f"causalogit {command} [options]")
-    parser.add_argument("--config", action="config", help="a file of the options below (YAML)")
+    parser.add_argument(
+        "--config",
+        action="config",
+        help="a file of the options below (YAML), or the name of a preset",
+    )
     return parser
+
+
+def _with_preset_files(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `--config NAME` of a preset turned into `--config FILE`."""
+    given = [part for word in arguments for part in _split_config(word)]
+    return [
+        str(preset_path(word))
+        if before == "--config" and word in preset_names() and not Path(word).is_file()
+        else word
+        for before, word in zip(["", *given], given, strict=False)
+    ]
+
+
+def _split_config(word: str) -> list[str]:
+    return word.split("=", 1) if word.startswith("--config=") else [word]
 
 
 def _run_parser(description: str | None, skip: set[str | int] | None = None) -> ArgumentParser:

@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 
 from causalogit.methods import BUDGETS, METHODS
+from causalogit.presets import preset_names, preset_summary
 
 _CAPTION = "Budgets: " + "; ".join(f"{key} = {text}" for key, text in BUDGETS.items())
 
@@ -66,6 +67,14 @@ def metrics_table(metrics: Mapping[str, float]) -> Table:
     table = Table("metric", "value")
     for name, value in metrics.items():
         table.add_row(name, f"{value:.4f}")
+    return table
+
+
+def presets_table() -> Table:
+    """Every preset with what it is."""
+    table = Table("name", "what it is", box=box.SIMPLE_HEAD)
+    for name in preset_names():
+        table.add_row(name, preset_summary(name))
     return table
 
 

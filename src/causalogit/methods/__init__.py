@@ -9,6 +9,16 @@ from causalogit.methods.base import (
     Task,
     build_method,
     find_method,
+    lacks,
 )
 
-__all__ = ["BUDGETS", "METHODS", "Method", "Metrics", "Task", "build_method", "find_method"]
+__all__ = [
+    "BUDGETS",
+    "METHODS",
+    "Method",
+    "Metrics",
+    "Task",
+    "build_method",
+    "find_method",
+    "lacks",
+]

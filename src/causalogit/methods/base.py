@@ -123,9 +123,24 @@ def build_method(task: Task) -> Method:
     """The method that the config names.
 
     Raises:
-        ValueError: no method has this name.
+        ValueError: no method has this name, or the data lacks the masks that it needs.
     """
-    return find_method(task.config.method)(task)
+    kind = find_method(task.config.method)
+    lack = lacks(kind, task.data)
+    if lack:
+        raise ValueError(
+            f"method '{kind.name}' needs {lack}, and {task.config.data.source} has none: give some "
+            "(a mask column, data.mask_path), set data.masks to 'centre' for a box in the middle "
+            "of every image, or choose a method of budget A (`causalogit methods`)"
+        )
+    return kind(task)
+
+
+def lacks(kind: type[Method], data: Data) -> str:
+    """The masks that a method needs and the data has not, in words; empty if nothing is missing."""
+    if kind.budget == "C" and not data.train.has_masks:
+        return "masks on the training images"
+    return "masks on the meta images" if kind.budget in "BC" and not data.meta.has_masks else ""
 
 
 def find_method(name: str) -> type[Method]:
