@@ -1,6 +1,6 @@
-"""Subpopulation shift on photos: pets on scenes, EfficientNet-Lite0, every control, five seeds.
+r"""Subpopulation shift on photos: pets on scenes, EfficientNet-Lite0, every control, five seeds.
 
-    causalogit data compose --foregrounds CUTOUTS --backgrounds SCENES --pairs cat=forest dog=sea \\
+    causalogit data compose --foregrounds CUTOUTS --backgrounds SCENES --pairs cat=forest dog=sea \
         --correlation 0.95 --size 96 --train 1200 --meta 40 --validation 200 --test 800 --out PETS
     python -m benchmarks.lite0 --out LITE0.safetensors
     python -m benchmarks.pets --path PETS --weights LITE0.safetensors
