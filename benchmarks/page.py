@@ -17,25 +17,33 @@ from causalogit.train.checkpoint import write_json, write_text
 Rows = Sequence[Mapping[str, Any]]
 
 METRICS = {
-    "test_mean": "average",
-    "train_weighted": "train-weighted",
-    "worst_group": "worst group",
-    "worst_class": "worst class",
+    "accuracy/test_mean": "average",
+    "accuracy/train_weighted": "train-weighted",
+    "accuracy/worst_group": "worst group",
+    "accuracy/worst_class": "worst class",
 }
+SELECTED = {name: METRICS[name] for name in ("accuracy/test_mean", "accuracy/worst_group")}
 
 
-def results_markdown(rows: Rows) -> str:
-    """Per cent on the test set, mean ± standard deviation over seeds, last and selected epoch."""
+def results_markdown(
+    rows: Rows, last: Mapping[str, str] = METRICS, selected: Mapping[str, str] = SELECTED
+) -> str:
+    """Per cent on the test set, mean ± standard deviation over seeds.
+
+    Args:
+        rows: of `results.json`.
+        last: metrics of the last epoch with their titles, one a column; a dash where a run has no
+            such metric (`accuracy/few` without a small class).
+        selected: those of the selected epoch.
+    """
     head = ["budget", "method"]
-    head += [f"last: {title}" for title in METRICS.values()]
-    head += ["selected: average", "selected: worst group", "seconds"]
+    head += [f"last: {title}" for title in last.values()]
+    head += [f"selected: {title}" for title in selected.values()]
+    head += ["seconds"]
     lines = [head, ["---"] * len(head)]
     for runs in by_method(rows).values():
-        cells = [spread([run["last"][f"accuracy/{name}"] for run in runs]) for name in METRICS]
-        cells += [
-            spread([run["selected"][f"accuracy/{name}"] for run in runs])
-            for name in ("test_mean", "worst_group")
-        ]
+        cells = [_cell([run["last"].get(name) for run in runs]) for name in last]
+        cells += [_cell([run["selected"].get(name) for run in runs]) for name in selected]
         seconds = f"{mean(run['seconds'] for run in runs):.0f}"
         lines.append(
             [runs[0]["budget"], f"{runs[0]['title']} (`{runs[0]['method']}`)", *cells, seconds]
@@ -43,15 +51,18 @@ def results_markdown(rows: Rows) -> str:
     return _markdown(lines)
 
 
-def differences_markdown(rows: Rows, ours: str, which: str = "last") -> str:
+def differences_markdown(
+    rows: Rows, ours: str, which: str = "last", metrics: Mapping[str, str] = SELECTED
+) -> str:
     """`ours` minus every other method, paired by seed: mean and 95 % t-interval, in points."""
     runs = by_method(rows)
-    lines = [["budget", f"`{ours}` minus", "average", "worst group"], ["---"] * 4]
+    head = ["budget", f"`{ours}` minus", *metrics.values()]
+    lines = [head, ["---"] * len(head)]
     for name, others in runs.items():
         if name == ours:
             continue
         cells = []
-        for metric in ("accuracy/test_mean", "accuracy/worst_group"):
+        for metric in metrics:
             by_seed = {run["seed"]: run[which][metric] for run in others}
             paired = [
                 100 * (run[which][metric] - by_seed[run["seed"]])
@@ -94,6 +105,11 @@ def fill_tables(page: Path, tables: Mapping[str, str]) -> None:
             raise ValueError(f"{page} has no place for the table: <!-- {name} --> <!-- /{name} -->")
         text = between.sub(rf"\g<1>{table}\g<2>", text)
     write_text(page, text)
+
+
+def _cell(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return spread(known) if known else "\N{EN DASH}"
 
 
 def _interval(values: Sequence[float]) -> str:

@@ -48,6 +48,21 @@ def test_results_table_has_mean_and_spread():
     assert table.index("ERM") < table.index("CLP")
 
 
+def test_columns_are_a_choice():
+    tail = {"accuracy/few": "few", "accuracy/test_mean": "average"}
+    rows = [r | {"last": r["last"] | {"accuracy/few": 0.125}} for r in ROWS[:1]] + ROWS[3:]
+    table = results_markdown(rows, tail, {"accuracy/worst_class": "worst class"})
+    head, _, erm, clp = table.splitlines()
+    assert head == (
+        "| budget | method | last: few | last: average | selected: worst class | seconds |"
+    )
+    assert clp.startswith("| C | CLP (`clp`) | 12.5 | 90.0 | 80.0 |")
+    assert erm.startswith("| A | ERM (`erm`) | \N{EN DASH} | 90.0 ± 1.7 |")
+    paired = differences_markdown(ROWS, "clp", metrics={"accuracy/worst_class": "worst class"})
+    assert paired.splitlines()[0] == "| budget | `clp` minus | worst class |"
+    assert "[+10.0, +10.0]" in paired
+
+
 def test_page_keeps_its_words_and_refuses_a_page_without_a_place(tmp_path):
     page = tmp_path / "README.md"
     page.write_text("before\n<!-- t -->\nold\n<!-- /t -->\nafter\n")

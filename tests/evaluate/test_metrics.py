@@ -9,7 +9,9 @@ from torch import nn
 from causalogit.data import InMemory, Split
 from causalogit.evaluate.metrics import (
     RunningMeans,
+    calibration_error,
     classification_metrics,
+    mean_precision,
     predict,
 )  # fmt: skip
 from causalogit.evaluate.metrics import (
@@ -40,8 +42,60 @@ def test_all_averages_against_loops():
     assert metrics["accuracy/worst_class"] == pytest.approx(min(by_class))
     assert [metrics[f"accuracy/group/{g}"] for g in range(5)] == pytest.approx(by_group)
     assert "accuracy/group/5" not in metrics
+    assert metrics["accuracy/class_mean"] == pytest.approx(sum(by_class) / 3)
     loss = [-logits[i].log_softmax(0)[labels[i]].item() for i in range(200)]
     assert metrics["loss/mean"] == pytest.approx(sum(loss) / 200, rel=1e-5)
+
+
+def test_classes_by_the_size_they_have_in_training():
+    answers = torch.tensor([0, 1, 1, 0, 2, 3, 3, 4, 4])
+    labels = torch.tensor([0, 0, 1, 1, 2, 2, 3, 4, 4])
+    logits = torch.eye(6)[answers]
+    groups = labels * 2 + torch.tensor([0, 1] * 4 + [0])
+    # 101, 100, 20, 19, 0 images of each class, and 500 of one that is not tested
+    counts = torch.tensor([100, 1, 50, 50, 20, 0, 0, 19, 0, 0, 500, 0])
+    metrics = classification_metrics(logits, labels, groups, counts)
+    assert metrics["accuracy/many"] == 0.5
+    assert metrics["accuracy/medium"] == 0.5
+    assert metrics["accuracy/few"] == 1.0
+    metrics = classification_metrics(logits, labels, groups, counts + 1000)
+    assert "accuracy/medium" not in metrics
+    assert "accuracy/few" not in metrics
+
+
+def test_a_hundred_groups_are_listed_and_no_more():
+    logits, labels = torch.randn(50, 50), torch.arange(50)
+    few = classification_metrics(logits, labels, labels * 2, torch.ones(100).long())
+    assert sum(name.startswith("accuracy/group/") for name in few) == 50
+    many = classification_metrics(logits, labels, labels * 3, torch.ones(150).long())
+    assert not any(name.startswith("accuracy/group/") for name in many)
+    assert many["accuracy/worst_group"] == few["accuracy/worst_group"]
+
+
+def test_precision_against_the_benchmarks_own_way():
+    answers, labels = torch.randint(0, 4, (100,)), torch.randint(0, 5, (100,))
+    labels[labels == 1] = 0  # class 1 is answered but never right, class 4 never answered
+    # of every right answer, one part in as many as there are answers of its class
+    shares = [
+        1 / sum(int(answers[j] == answers[i]) for j in range(100))
+        for i in range(100)
+        if answers[i] == labels[i]
+    ]
+    assert mean_precision(answers, labels, 5) == pytest.approx(sum(shares) / 4)
+
+
+def test_calibration_against_a_loop():
+    logits = torch.randn(500, 4) * 3
+    logits[:40, 0] = 200.0  # in float32 a probability of exactly 1
+    labels = torch.randint(0, 4, (500,))
+    sure = logits.softmax(1)
+    bins: list[list[tuple[float, int]]] = [[] for _ in range(15)]
+    for i in range(500):
+        confidence, answer = sure[i].max(0)
+        place = min(int(confidence.item() * 15), 14)
+        bins[place].append((confidence.item(), int(answer == labels[i])))
+    error = sum(abs(sum(c - r for c, r in own)) for own in bins) / 500
+    assert calibration_error(logits, labels) == pytest.approx(error, abs=1e-6)
 
 
 def test_test_metrics_carry_their_full_names():

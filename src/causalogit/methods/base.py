@@ -78,6 +78,10 @@ class Method(ABC):
     def end_epoch(self) -> None:  # noqa: B027
         """Called after every epoch."""
 
+    def suspicion(self, batch: Batch) -> Tensor | None:
+        """How much the method holds against each label, `(B,)`, more for a wrong one; or None."""
+        return None
+
     def finish(self, model: nn.Module) -> None:  # noqa: B027
         """Called once on the weights that are to be tested, last or selected."""
 

@@ -42,6 +42,12 @@ def choose_characteristics(config: ClpConfig) -> tuple[str, ...]:
     return tuple(config.replace.get(name, name) for name in chosen if name not in leave)
 
 
+def label_lead(delta: Tensor, labels: Tensor) -> Tensor:
+    """Delta `(N, C)` at the label `(N,)`, less its mean over the other classes: `(N,)`."""
+    own = delta.gather(1, labels[:, None]).squeeze(1)
+    return own - (delta.sum(1) - own) / (delta.shape[1] - 1)
+
+
 @method
 class Clp(Method):
     """CLP to the letter of the paper; every option of the config's `clp` section counts.
@@ -104,6 +110,14 @@ class Clp(Method):
     def perturbation(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Characteristics `(B, K)` and delta `(B, C)` of a batch; nothing is learned."""
         return self.clp.perturbation(batch.images, batch.labels, batch.masks)
+
+    def suspicion(self, batch: Batch) -> Tensor:
+        """Delta at the label, less its mean over the other classes, `(B,)`.
+
+        The more of it, the less the image teaches its label.
+        """
+        _, delta = self.perturbation(batch)
+        return label_lead(delta, batch.labels)
 
     def state_dict(self) -> dict[str, Any]:
         """Perturbation network, its optimizer, class statistics, expert."""

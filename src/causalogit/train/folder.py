@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import torch
 import yaml
 from safetensors.torch import save as save_tensors
 from torch.utils.tensorboard import SummaryWriter
@@ -20,8 +19,7 @@ from causalogit.methods import Method
 from causalogit.methods.clp import Clp
 from causalogit.train.checkpoint import write_atomically, write_json, write_text
 from causalogit.train.environment import describe_environment
-
-PERTURBATION_FIELDS = ("characteristics", "delta", "labels", "groups")
+from causalogit.train.passes import over_mixed_batches
 
 
 class RunFolder:
@@ -34,7 +32,7 @@ class RunFolder:
     | `state.ckpt` | everything that a resumed run needs |
     | `best-*.ckpt` | weights of the best epoch by each validation metric |
     | `last.ckpt`, `selected-*.ckpt` | the tested weights, after the method's last touch |
-    | `perturbation.safetensors` | characteristics and delta of every training image (CLP) |
+    | `perturbation.safetensors` | characteristics and delta of training images (CLP) |
     | `results.json` | the test; it exists once the run is complete |
     """
 
@@ -114,18 +112,15 @@ class RunFolder:
         write_json(self.results, {"runs": [row]})
 
     def _save_perturbation(self, method: Clp, train: Split) -> None:
-        # mixed like training batches: a form may look at the whole batch, and splits go by class
-        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
-        parts = [
-            method.perturbation(train.batch(indices).to(method.task.device))
-            for indices in order.split(500)
-        ]
-        back = order.argsort()
-        values = torch.cat([values for values, _ in parts]).cpu()[back]
-        delta = torch.cat([delta for _, delta in parts]).cpu()[back]
-        tensors = dict(
-            zip(PERTURBATION_FIELDS, (values, delta, train.labels, train.groups), strict=True)
-        )
+        values, delta = over_mixed_batches(method.perturbation, train, method.task.device)
+        tensors = {
+            "characteristics": values,
+            "delta": delta,
+            "labels": train.labels,
+            "groups": train.groups,
+        }
+        if train.true_labels is not None:
+            tensors["true_labels"] = train.true_labels
         content = save_tensors(tensors, {"characteristics": json.dumps(method.clp.table.names)})
         write_atomically(self.perturbation, lambda file: file.write(content))
 

@@ -15,7 +15,7 @@ from causalogit.config import RunConfig, config_from_dict
 from causalogit.data import Data, build_data
 from causalogit.models import build_model
 from causalogit.train.checkpoint import load_checkpoint
-from causalogit.train.folder import PERTURBATION_FIELDS, RunFolder
+from causalogit.train.folder import RunFolder
 
 
 def load_model(checkpoint: Path) -> tuple[nn.Module, RunConfig, Data]:
@@ -37,13 +37,17 @@ def load_model(checkpoint: Path) -> tuple[nn.Module, RunConfig, Data]:
 
 @dataclass(frozen=True)
 class Perturbations:
-    """Characteristics `(N, K)` by name and delta `(N, C)` of the training images of a CLP run."""
+    """Characteristics `(N, K)` by name and delta `(N, C)` of the training images of a CLP run.
+
+    `true_labels` `(N,)` are there where some labels may be wrong.
+    """
 
     names: list[str]
     characteristics: Tensor
     delta: Tensor
     labels: Tensor
     groups: Tensor
+    true_labels: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -94,4 +98,5 @@ def _perturbations(folder: RunFolder) -> Perturbations | None:
         return None
     with safe_open(folder.perturbation, "pt") as file:
         names = json.loads(file.metadata()["characteristics"])
-        return Perturbations(names, *(file.get_tensor(field) for field in PERTURBATION_FIELDS))
+        tensors = {field: file.get_tensor(field) for field in file.keys()}  # noqa: SIM118
+        return Perturbations(names, **tensors)

@@ -29,6 +29,7 @@ from causalogit.train.checkpoint import load_checkpoint, save_checkpoint
 from causalogit.train.environment import git_revision
 from causalogit.train.folder import RunFolder
 from causalogit.train.optimizer import build_optimizer, build_schedule
+from causalogit.train.passes import measure_noise
 
 OnStep = Callable[[int, int], None]
 """`(steps done, steps in all)`."""
@@ -162,6 +163,9 @@ class Trainer:
             "folder": str(self.folder.path),
             "revision": git_revision(),
         }
+        noise = measure_noise(self.method, self.folder.last)
+        if noise is not None:
+            row["noise"] = noise
         self.folder.finish(row, self.method, self.data.train)
         return row
 

@@ -1,0 +1,81 @@
+"""What is measured on the training images after the last epoch."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+from torch.nn import functional as F
+
+from causalogit.config import AttributeConfig, ClpConfig, DataConfig, MetaConfig, NoiseConfig
+from causalogit.data import InMemory, Split
+from causalogit.methods.clp import label_lead
+from causalogit.train import load_run, train
+from causalogit.train.folder import RunFolder
+from causalogit.train.load import load_model
+from causalogit.train.passes import over_mixed_batches
+
+NOISY = DataConfig(
+    attribute=AttributeConfig(kind="none"),
+    noise=NoiseConfig("flip", 0.4),
+    meta=MetaConfig(per_class=10),
+    validation_size=50,
+    test_size=4500,
+)
+
+
+def test_values_come_back_in_order_from_mixed_batches():
+    labels = torch.arange(1203)
+    split = Split(InMemory(torch.zeros(1203, 1, 1, 1)), labels, labels)
+    seen = []
+
+    def measure(batch):
+        seen.append(batch.labels)
+        return batch.labels * 2, batch.labels.float()
+
+    doubled, same = over_mixed_batches(measure, split, torch.device("cpu"))
+    assert torch.equal(doubled, 2 * labels)
+    assert torch.equal(same, labels.float())
+    assert not torch.equal(seen[0], labels[:500])
+
+
+def test_label_lead_against_a_loop():
+    delta, labels = torch.randn(7, 4), torch.randint(0, 4, (7,))
+    lead = label_lead(delta, labels)
+    for i in range(7):
+        others = [delta[i, c].item() for c in range(4) if c != labels[i]]
+        assert lead[i].item() == pytest.approx(delta[i, labels[i]].item() - sum(others) / 3)
+
+
+@pytest.mark.parametrize("method", ["erm", "clp"])
+def test_wrong_labels_are_measured_and_kept(method, tiny, tmp_path):
+    row = train(tiny(method=method, data=NOISY), tmp_path)
+    assert json.loads(RunFolder(tmp_path).results.read_text())["runs"] == [row]
+    run = load_run(tmp_path)
+    split = run.data.train
+    assert row["noise"]["wrong_share"] == pytest.approx(split.wrong.double().mean().item())
+    model, _, _ = load_model(RunFolder(tmp_path).last)
+    with torch.no_grad():
+        losses = F.cross_entropy(model(split.everything().images), split.labels, reduction="none")
+    expected = roc_auc_score(split.wrong.numpy(), losses.numpy())
+    assert row["noise"]["auroc_loss"] == pytest.approx(expected, abs=1e-4)
+    if method == "erm":
+        assert set(row["noise"]) == {"wrong_share", "auroc_loss"}
+        return
+    kept = run.perturbations
+    assert kept is not None
+    assert kept.true_labels is not None
+    assert torch.equal(kept.true_labels != kept.labels, split.wrong)
+    lead = label_lead(kept.delta, kept.labels)
+    expected = roc_auc_score(split.wrong.numpy(), lead.numpy())
+    assert row["noise"]["auroc"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_clean_labels_have_nothing_to_tell_apart(tiny, tmp_path):
+    row = train(tiny(method="clp", clp=ClpConfig(meta_batch_size=8)), tmp_path)
+    assert "noise" not in row
+    run = load_run(tmp_path)
+    assert run.perturbations is not None
+    assert run.perturbations.true_labels is None
