@@ -84,17 +84,19 @@ class MetaConfig:
     """The meta set, disjoint from all others.
 
     Args:
-        per_class: images of each class; null for the source's default (digits: 20, others: 10).
-        drawn: balanced over classes and attributes, or like the training set ("like_training",
-            `per_class` on average).
+        per_class: images of each class; null for the source's default (digits: 20, imagenet_glt: 2,
+            others: 10).
+        drawn: balanced over classes, and over attributes as far as there are images; or like the
+            training set ("like_training", `per_class` on average).
         labels: clean, or as noisy as the training labels ("like_training").
-        taken_from: the training images, or a source's own validation images.
+        taken_from: the training images, or a source's own validation images; null for the source's
+            default (imagenet_lt: validation, others: train).
     """
 
     per_class: int | None = None
     drawn: Literal["balanced", "like_training"] = "balanced"
     labels: Literal["clean", "like_training"] = "clean"
-    taken_from: Literal["train", "validation"] = "train"
+    taken_from: Literal["train", "validation"] | None = None
 
     def __post_init__(self) -> None:
         size = self.per_class
@@ -102,7 +104,7 @@ class MetaConfig:
             size is None or size > 0, f"data.meta.per_class is {size}: give at least one image"
         )
         _require(
-            self.drawn == "balanced" or self.taken_from == "train",
+            self.drawn == "balanced" or self.taken_from != "validation",
             "data.meta.drawn 'like_training' takes its images from the training set: set "
             "data.meta.taken_from to 'train'",
         )
@@ -116,10 +118,11 @@ class DataConfig:
         source: name of a data set (see `causalogit data sources`), path of a folder of photos or
             of a CSV or Parquet file, or "hf:NAME" for a data set of Hugging Face.
         path: where a named data set lies, in place of its download.
-        image_size: pixels of a side, for photos; null for the source's default.
+        image_size: pixels of a side, for photos (the short side is resized, the middle kept); null
+            for the source's default (photos: 224).
         masks: masks that training images have: their exact outline, its box, a dilated outline, or
             a box in the centre of every image, for sources without masks ("centre").
-        mask_path: folder of masks for a folder of photos, with the photos' names.
+        mask_path: folder of masks for a folder of photos or waterbirds, with the photos' names.
         transform: what training and meta images go through whenever they are drawn: a crop out of
             the padded image, or a zoomed crop; both flip half of them.
         largest_class: most training images of a class; null for all.

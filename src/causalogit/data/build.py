@@ -21,7 +21,7 @@ from causalogit.data.biases import (
     noisy_labels,
     transition_matrix,
 )
-from causalogit.data.carve import Size, carve
+from causalogit.data.carve import PerClass, Size, carve
 from causalogit.data.describe import describe, describe_origins
 from causalogit.data.images import Changed, Images, Masked, Taken
 from causalogit.data.samples import Samples
@@ -130,17 +130,21 @@ def _split(samples: Samples, config: DataConfig, generator: torch.Generator) -> 
         "test": config.test_size,
     }
     if config.meta.drawn == "balanced" and not len(samples.part("meta")):
-        wanted["meta"] = (config.meta.per_class or 1) * samples.num_classes
-    groups = samples.labels
+        wanted["meta"] = PerClass(config.meta.per_class or 1)
+    groups, names = samples.labels, samples.class_names
     if samples.attributes is not None:
         groups = groups * len(samples.attribute_names) + samples.attributes
+        names = tuple(f"{a}, {b}" for a in samples.class_names for b in samples.attribute_names)
+    part = partial(
+        carve, generator=generator, names=names, attributes=len(names) // samples.num_classes
+    )
     places: dict[str, Tensor] = {}
     from_train: dict[str, Size] = {}
     shares = {"validation": 0.1, "test": 0.2}
     for name, size in wanted.items():
         own = samples.part(name)
         if len(own) and isinstance(size, int) and name != "meta":
-            own = own[carve(groups[own], {name: size}, generator)[name]]
+            own = own[part(groups[own], {name: size})[name]]
         if len(own):
             places[name] = own
         elif size is not None or name in shares:
@@ -152,10 +156,10 @@ def _split(samples: Samples, config: DataConfig, generator: torch.Generator) -> 
                 "images of its own: set it to 'train'"
             )
         pool = places["validation"]
-        parts = carve(groups[pool], {"meta": from_train.pop("meta")}, generator)
+        parts = part(groups[pool], {"meta": from_train.pop("meta")})
         places["meta"], places["validation"] = pool[parts["meta"]], pool[parts["rest"]]
     pool = samples.part("train")
-    carved = carve(groups[pool], from_train, generator)
+    carved = part(groups[pool], from_train)
     places |= {("train" if name == "rest" else name): pool[own] for name, own in carved.items()}
     order = ("meta", "validation", "test", "train")
     return {name: places[name] for name in order if name in places}

@@ -1,5 +1,5 @@
 """Where images come from; one file a source."""
 
-from causalogit.data.sources.registry import SOURCES, Source, find_source
+from causalogit.data.sources.registry import OTHERS, SOURCES, Source, find_source
 
-__all__ = ["SOURCES", "Source", "find_source"]
+__all__ = ["OTHERS", "SOURCES", "Source", "find_source"]

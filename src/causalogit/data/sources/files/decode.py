@@ -1,0 +1,198 @@
+"""From a file to a square of 8-bit pixels: upright, RGB, resized; masks likewise."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+from PIL import ExifTags, Image, ImageOps
+from torch import Tensor
+
+from causalogit.data.sources.files.record import Box, Record
+
+Array = numpy.ndarray[Any, Any]
+_QUARTER_TURNS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+
+
+class Unusable(ValueError):
+    """A photo or its mask cannot be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded photo.
+
+    Attributes:
+        pixels: `(3, S, S)`, or `(4, S, S)` with the mask; 8 bits.
+        digest: of the photo's bytes.
+    """
+
+    pixels: Tensor
+    digest: bytes
+
+
+def decode(record: Record, size: int, *, with_mask: bool) -> Decoded:
+    """The photo of a record, and its mask, as `size` x `size` pixels.
+
+    The short side is resized to `size`, the middle is kept.
+
+    Raises:
+        Unusable: a file is missing or cannot be decoded, the mask has another size than the photo,
+            or the box is not inside of it.
+    """
+    content = read_bytes(record.image)
+    photo, full_size = decode_photo(content, size, record.image.name)
+    channels = [photo]
+    if record.box is not None:
+        check_box(record.box, full_size)
+    if with_mask:
+        if record.mask is not None:
+            mask = decode_mask(read_bytes(record.mask), full_size, f"the mask {record.mask}")
+        elif record.box is not None:
+            mask = _box_mask(record.box, full_size)
+        else:  # refused already, as others have a mask
+            mask = Image.new("L", full_size)
+        channels.append(fit_mask(mask, size))
+    return Decoded(stacked(channels), hashlib.blake2b(content, digest_size=16).digest())
+
+
+def stacked(channels: list[Array]) -> Tensor:
+    """Pixels `(S, S, 3)` and, if any, the mask `(S, S, 1)`, as one tensor `(K, S, S)`."""
+    return torch.from_numpy(numpy.concatenate(channels, axis=2)).permute(2, 0, 1).contiguous()
+
+
+def fit_mask(mask: Image.Image, size: int) -> Array:
+    """The middle square of a mask, resized, `(S, S, 1)`."""
+    return numpy.asarray(_fit(mask, size))[..., None]
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        Unusable: it does not exist or cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise Unusable(f"{path} does not exist") from error
+    except OSError as error:
+        raise Unusable(f"{path} cannot be read ({error.strerror})") from error
+
+
+def decode_photo(content: bytes, size: int, name: str) -> tuple[Array, tuple[int, int]]:
+    """Pixels `(S, S, 3)` of a photo, and the width and height of the whole of it, upright.
+
+    Raises:
+        Unusable: it cannot be decoded.
+    """
+    try:
+        with Image.open(BytesIO(content)) as image:
+            full_size = _upright_size(image)
+            # a JPEG file can be decoded at a fraction of its size; twice the target loses nothing
+            image.draft("RGB", (2 * size, 2 * size))
+            photo = _rgb(ImageOps.exif_transpose(image))
+            return numpy.asarray(_fit(photo, size)), full_size
+    except Exception as error:  # Pillow's decoders raise errors of many kinds
+        raise Unusable(f"{name} is not a readable image ({_reason(error)})") from error
+
+
+def decode_mask(content: bytes, full_size: tuple[int, int], name: str) -> Image.Image:
+    """A mask, 8-bit grey, of the whole photo.
+
+    Grey values are 0 to 255 (0 and 1 alone: 0 to 1), colours are object wherever they are not
+    black, and transparency is background where the image has any.
+
+    Raises:
+        Unusable: it cannot be decoded, or has another size than its photo.
+    """
+    try:
+        with Image.open(BytesIO(content)) as image:
+            size = _upright_size(image)
+            mask = _grey(ImageOps.exif_transpose(image))
+    except Exception as error:
+        raise Unusable(f"{name} is not a readable image ({_reason(error)})") from error
+    if size != full_size:
+        raise Unusable(
+            f"{name} has {size[0]} x {size[1]} pixels, its image {full_size[0]} x {full_size[1]}"
+        )
+    return mask
+
+
+def check_box(box: Box, full_size: tuple[int, int]) -> None:
+    """Whether a box lies inside of its photo.
+
+    Raises:
+        Unusable: it does not.
+    """
+    width, height = full_size
+    left, top, right, bottom = box
+    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+        raise Unusable(
+            f"the box {' '.join(f'{value:g}' for value in box)} is not inside of the image's "
+            f"{width} x {height} pixels"
+        )
+
+
+def _box_mask(box: Box, full_size: tuple[int, int]) -> Image.Image:
+    left, top, right, bottom = map(round, box)
+    mask = Image.new("L", full_size)
+    # a box thinner than a pixel keeps one
+    mask.paste(255, (left, top, max(right, left + 1), max(bottom, top + 1)))
+    return mask
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    width, height = image.size
+    turned = image.getexif().get(ExifTags.Base.Orientation) in _QUARTER_TURNS
+    return (height, width) if turned else (width, height)
+
+
+def _fit(image: Image.Image, size: int) -> Image.Image:
+    """The middle square, resized."""
+    width, height = image.size
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    square = (left, top, left + side, top + side)
+    return image.resize((size, size), Image.Resampling.BILINEAR, square)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        image = _from_16_bits(image)
+    elif image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers: save it with 8 or 16 bits")
+    if image.mode in ("P", "PA"):
+        image = image.convert("RGBA")  # of its transparency Pillow would warn otherwise
+    return image.convert("RGB")
+
+
+def _grey(image: Image.Image) -> Image.Image:
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        alpha = image.convert("RGBA").getchannel("A")
+        if alpha.getextrema() != (255, 255):
+            return alpha
+    values = numpy.asarray(_rgb(image))
+    if (values == values[..., :1]).all():
+        grey = values[..., 0]
+        if grey.max() == 1:
+            grey = grey * 255
+    else:
+        grey = (values > 0).any(2).astype(numpy.uint8) * 255
+    return Image.fromarray(numpy.ascontiguousarray(grey))
+
+
+def _from_16_bits(image: Image.Image) -> Image.Image:
+    values = numpy.asarray(image).astype(numpy.float64).clip(0, 65535)
+    return Image.fromarray(numpy.rint(values / 257).astype(numpy.uint8))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "no image format that is known"
+    return f"{error}" or type(error).__name__

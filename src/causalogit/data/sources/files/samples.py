@@ -1,0 +1,111 @@
+"""From records to samples: every row is checked first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from causalogit.data.samples import PARTS, Samples
+from causalogit.data.sources.files.check import (
+    copies,
+    file_problems,
+    missing_files,
+    refuse,
+    row_problems,
+)
+from causalogit.data.sources.files.photos import Photos
+from causalogit.data.sources.files.record import Record
+
+_logger = logging.getLogger(__name__)
+
+
+def samples_from_records(
+    records: Sequence[Record],
+    *,
+    source: str,
+    size: int,
+    decode: bool = True,
+    class_names: Sequence[str] | None = None,
+    attribute_names: Sequence[str] | None = None,
+    object_name: str = "object",
+) -> Samples:
+    """Samples whose photos are read lazily, once all records are found to be in order.
+
+    Of photos that are there twice in one split, byte for byte, only the first is used: copies
+    could end up in two splits when parts are carved out of it.
+
+    Args:
+        records: N photos.
+        source: their common name, for messages.
+        size: pixels of a side.
+        decode: decode every photo and mask for the check (what it gives is kept, where there is
+            room); otherwise look only whether all files exist.
+        class_names: in the order of the labels' numbers; None for those of the training rows,
+            sorted.
+        attribute_names: likewise, of the groups.
+        object_name: what a photo shows, as one word.
+
+    Raises:
+        ValueError: rows cannot be used (all of them in one message), or there are fewer than two
+            classes.
+    """
+    if not records:
+        raise ValueError(f"{source} has no images")
+    photos = Photos(records, size)
+    problems = row_problems(records, class_names)
+    found, digests = file_problems(photos) if decode else missing_files(records)
+    twice, again = copies(records, digests)
+    refuse(records, problems + found + twice, source)
+    if class_names is None:
+        class_names = _sorted({record.label for record in records})
+    if len(class_names) < 2:
+        raise ValueError(f"{source} has one class, '{class_names[0]}': give at least two")
+    samples = Samples(
+        photos,
+        _numbers((record.label for record in records), class_names),
+        tuple(class_names),
+        object_name=object_name,
+        parts=_parts(records, source),
+        **_attributes(records, attribute_names),
+    )
+    if again:
+        _logger.warning(
+            "%s: %d images are copies of others, byte for byte, and are left out (the first: %s)",
+            source, len(again), records[again[0]].where,
+        )  # fmt: skip
+        kept = torch.ones(len(records), dtype=torch.bool)
+        kept[again] = False
+        samples = samples.take(kept.nonzero().squeeze(1))
+    return samples
+
+
+def _attributes(records: Sequence[Record], names: Sequence[str] | None) -> dict[str, Any]:
+    groups = [record.group for record in records if record.group is not None]
+    if not groups:
+        return {}
+    names = _sorted(set(groups)) if names is None else names
+    return {"attributes": _numbers(groups, names), "attribute_names": tuple(names)}
+
+
+def _parts(records: Sequence[Record], source: str) -> Tensor | None:
+    splits = [record.split for record in records if record.split is not None]
+    if not splits:
+        return None
+    if "train" not in splits:
+        raise ValueError(f"{source} has no training images: give some the split 'train'")
+    return _numbers(splits, PARTS)
+
+
+def _sorted(names: Iterable[str]) -> list[str]:
+    """By name; numbers by their value."""
+    names = list(names)
+    return sorted(names, key=int) if all(map(str.isdecimal, names)) else sorted(names)
+
+
+def _numbers(values: Iterable[str], names: Sequence[str]) -> Tensor:
+    place = {name: number for number, name in enumerate(names)}
+    return torch.tensor([place[value] for value in values])

@@ -1,0 +1,157 @@
+"""A table of photos: a CSV, TSV or Parquet file with a row for each."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from causalogit.config import DataConfig
+from causalogit.data.samples import Samples
+from causalogit.data.sources.files import Record, samples_from_records, split_name
+from causalogit.data.sources.folder import PHOTO_SIZE
+
+NEEDED: Final = ("image", "label")
+OPTIONAL: Final = ("group", "mask", "box", "split")
+SUFFIXES: Final = (".csv", ".tsv", ".parquet")
+
+Row = tuple[str, dict[str, str], str | None]
+"""Where a row stands, its values by column, and what is wrong with it."""
+
+
+def manifest(config: DataConfig) -> Samples:
+    """The photos that a table names, one a row.
+
+    Columns: `image` (a path relative to the table) and `label`; if wanted, `group` (the spurious
+    attribute's value, such as the place; classes times these values are the groups), `mask` (a
+    path) or `box` ("x0 y0 x1 y1" in pixels of the upright photo), and `split` ("train",
+    "validation", "test" or "meta").
+
+    Raises:
+        ValueError: a column is missing or not known, or rows cannot be used.
+    """
+    path = Path(config.source)
+    if config.mask_path is not None:
+        raise ValueError(f"data.mask_path is for folders: name the masks of {path} in column mask")
+    records = [_record(path.parent, row) for row in _rows(path)]
+    return samples_from_records(records, source=str(path), size=config.image_size or PHOTO_SIZE)
+
+
+def read_table(path: Path, delimiter: str = ",") -> tuple[list[str], Iterator[Row]]:
+    """Columns and rows of a CSV file; a row of another length than the header is a problem.
+
+    Raises:
+        ValueError: the file is missing, empty or not UTF-8.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text in UTF-8: save it as such") from error
+    lines = csv.reader(text.splitlines(), delimiter=delimiter)
+    columns = [column.strip() for column in next(lines, [])]
+    if not columns:
+        raise ValueError(f"{path} is empty")
+    twice = [column for column in columns if columns.count(column) > 1]
+    if twice:
+        raise ValueError(f"{path} has two columns named '{twice[0]}'")
+    return columns, _csv_rows(path.name, columns, lines)
+
+
+def _csv_rows(name: str, columns: Sequence[str], lines: Iterable[list[str]]) -> Iterator[Row]:
+    for number, values in enumerate(lines, start=2):  # as editors count: row 1 is the header
+        if not values:
+            continue
+        problem = None
+        if len(values) != len(columns):
+            problem = f"has {len(values)} values for {len(columns)} columns"
+        content = dict(zip(columns, map(str.strip, values), strict=False))
+        yield f"{name}, row {number}", content, problem
+
+
+def check_columns(path: Path, columns: Sequence[str], needed: Sequence[str]) -> None:
+    """Whether a table has the columns that it must have.
+
+    Raises:
+        ValueError: one is missing.
+    """
+    missing = [name for name in needed if name not in columns]
+    if missing:
+        raise ValueError(
+            f"{path} has no column {' and no column '.join(missing)}: its columns are "
+            f"{', '.join(columns)}"
+        )
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    if path.suffix.lower() == ".parquet":
+        columns, rows = _read_parquet(path)
+    else:
+        columns, rows = read_table(path, "\t" if path.suffix.lower() == ".tsv" else ",")
+    check_columns(path, columns, NEEDED)
+    unknown = [name for name in columns if name not in (*NEEDED, *OPTIONAL)]
+    if unknown:
+        raise ValueError(
+            f"{path} has columns that are not known: {', '.join(unknown)}; rename or remove them, "
+            f"known are {', '.join((*NEEDED, *OPTIONAL))}"
+        )
+    return rows
+
+
+def _read_parquet(path: Path) -> tuple[list[str], Iterator[Row]]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise ValueError(
+            f"{path} is a Parquet file: install pyarrow for it, pip install 'causalogit[data]'"
+        ) from error
+    try:
+        table = parquet.read_table(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise ValueError(f"{path} is not a readable Parquet file ({error})") from error
+    rows = (
+        (f"{path.name}, row {number}", {key: _text(value) for key, value in row.items()}, None)
+        for number, row in enumerate(table.to_pylist(), start=1)
+    )
+    return list(table.column_names), rows
+
+
+def _text(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return str(value).strip()
+
+
+def _record(folder: Path, row: Row) -> Record:
+    where, values, problem = row
+    box, bad_box = _box(values)
+    if problem is None and not values["image"]:
+        problem = "the image is empty"
+    mask = values.get("mask")
+    return Record(
+        where=where,
+        image=folder / values.get("image", ""),
+        label=values.get("label", ""),
+        group=values.get("group") or None,
+        mask=folder / mask if mask else None,
+        box=box,
+        split=split_name(values.get("split", "")) or None,
+        problem=problem or bad_box,
+    )
+
+
+def _box(values: Mapping[str, str]) -> tuple[tuple[float, float, float, float] | None, str | None]:
+    text = values.get("box")
+    if not text:
+        return None, None
+    try:
+        x0, y0, x1, y1 = map(float, text.replace(",", " ").split())
+    except ValueError:
+        return None, f"the box '{text}' is not four numbers: give x0 y0 x1 y1, in pixels"
+    return (x0, y0, x1, y1), None
