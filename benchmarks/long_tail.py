@@ -21,11 +21,11 @@ def target_5(config: RunConfig) -> RunConfig:
 
 
 METRICS = {
-    "test_mean": "average",
-    "many": "many",
-    "medium": "medium",
-    "few": "few",
-    "worst_class": "worst class",
+    "accuracy/test_mean": "average",
+    "accuracy/many": "many",
+    "accuracy/medium": "medium",
+    "accuracy/few": "few",
+    "accuracy/worst_class": "worst class",
 }
 
 STUDY = Study(

@@ -27,7 +27,7 @@ STUDY = Study(
         "erm_meta_augmented", "dfr_augmented", "clp",
     ),
     variants=(Variant("meta_lp", "target 5", target_5), Variant("clp", "target 5", target_5)),
-    metrics={"test_mean": "average", "worst_class": "worst class"},
+    metrics={"accuracy/test_mean": "average", "accuracy/worst_class": "worst class"},
     against=("meta_lp", "clp"),
 )  # fmt: skip
 

@@ -107,7 +107,7 @@ def tables_of(study: Study, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]
     tables = {}
     for setting in dict.fromkeys(row["setting"] for row in rows):
         own = [row for row in rows if row["setting"] == setting]
-        tables[f"results {setting}"] = results_markdown(own, study.metrics)
+        tables[f"results {setting}"] = results_markdown(own, study.metrics, study.metrics)
         for ours in study.against:
-            tables[f"{ours} {setting}"] = differences_markdown(own, ours, study.metrics)
+            tables[f"{ours} {setting}"] = differences_markdown(own, ours, metrics=study.metrics)
     return tables
