@@ -33,7 +33,11 @@ STUDY = Study(
         "erm_factual", "erm_factual_meta", "product_of_experts", "clp_factual",
     ),
     variants=(Variant("meta_lp", "target 5", target_5), Variant("clp", "target 5", target_5)),
-    metrics={"accuracy/test_mean": "accuracy", "precision/test_mean": "precision", "accuracy/few": "few"},
+    metrics={
+        "accuracy/test_mean": "accuracy",
+        "precision/test_mean": "precision",
+        "accuracy/worst_class": "worst class",
+    },
     against=("meta_lp", "clp", "clp_factual"),
 )  # fmt: skip
 

@@ -63,13 +63,13 @@ def differences_markdown(
             continue
         cells = []
         for metric in metrics:
-            by_seed = {run["seed"]: run[which][metric] for run in others}
+            by_seed = {run["seed"]: run[which].get(metric) for run in others}
             paired = [
                 100 * (run[which][metric] - by_seed[run["seed"]])
                 for run in runs[ours]
-                if run["seed"] in by_seed
+                if by_seed.get(run["seed"]) is not None
             ]
-            cells.append(_interval(paired))
+            cells.append(_interval(paired) if paired else "\N{EN DASH}")
         lines.append([others[0]["budget"], f"`{name}`", *cells])
     return _markdown(lines)
 

@@ -23,7 +23,9 @@ STUDY = Study(
     ),
     variants=(),
     metrics={
-        "accuracy/test_mean": "average", "accuracy/train_weighted": "train-weighted", "accuracy/worst_group": "worst group",
+        "accuracy/test_mean": "average",
+        "accuracy/train_weighted": "train-weighted",
+        "accuracy/worst_group": "worst group",
     },
     against=("clp", "clp_factual"),
 )  # fmt: skip
