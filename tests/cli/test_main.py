@@ -48,7 +48,12 @@ def test_config_file_and_flags_that_override_it(tmp_path):
     ("arguments", "message"),
     [
         (["train", "--method", "emr"], "method 'emr' is not known: choose among clp"),
-        (["train", "--model", "lenett"], "model 'lenett' is not known"),
+        (
+            ["train", "--model", "lenett"],
+            "model 'lenett' is not known: choose lenet, cnn, ",
+        ),
+        (["train", "--weights", "pretrained"], "model 'lenet' has no weights to download"),
+        (["train", "--weights", "nowhere.pth"], "weights nowhere.pth: there is no such file"),
         (["train", "--data.source", "digit"], "data.source 'digit' is not known"),
         (["train", "--data.correlation", "2"], "data.correlation is 2.0: give a share"),
         (
