@@ -303,7 +303,11 @@ class RunConfig:
 
     Args:
         method: what is trained with the images, see `causalogit methods`.
-        model: "lenet", "resnet32", or any model of timm by its name.
+        model: "lenet", "cnn", "resnet8", "resnet20", "resnet32", "wrn16_1", "wrn28_10", or any
+            model of timm by its name.
+        weights: what the model starts from: null for fresh weights, "pretrained" for those that
+            timm downloads, or a file of them, .safetensors or .pth. The last layer is fresh unless
+            the file has one of the same shape. A model of timm with weights normalises its input.
         seed: of the split, the initial weights and every random draw.
         select_by: validation metric that picks the selected epoch; never a test metric.
         precision: as Lightning Fabric names it.
@@ -317,6 +321,7 @@ class RunConfig:
 
     method: str = "clp"
     model: str = "lenet"
+    weights: str | None = None
     seed: int = 0
     select_by: Literal["accuracy/mean", "accuracy/worst_group"] = "accuracy/mean"
     precision: Literal["32-true", "bf16-mixed"] = "32-true"

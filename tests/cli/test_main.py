@@ -49,7 +49,12 @@ def test_config_file_and_flags_that_override_it(tmp_path):
     ("arguments", "message"),
     [
         (["train", "--method", "emr"], "method 'emr' is not known: choose among clp"),
-        (["train", "--model", "lenett"], "model 'lenett' is not known"),
+        (
+            ["train", "--model", "lenett"],
+            "model 'lenett' is not known: choose lenet, cnn, ",
+        ),
+        (["train", "--weights", "pretrained"], "model 'lenet' has no weights to download"),
+        (["train", "--weights", "nowhere.pth"], "weights nowhere.pth: there is no such file"),
         (["train", "--data.source", "digit"], "data.source 'digit' is not known"),
         (
             ["train", "--data.attribute.correlation", "2"],

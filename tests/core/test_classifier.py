@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from causalogit.core import Classifier
 from causalogit.core.classifier import find_head
-from causalogit.models import LeNet, ResNet32
+from causalogit.models import CifarResNet, LeNet
 
 from .nets import batch, small_net
 
@@ -26,7 +26,7 @@ def tied() -> nn.Module:
     [
         (small_net(), 3, "7"),
         (LeNet(84), 84, "classifier.5"),
-        (ResNet32(10), 10, "head"),
+        (CifarResNet(32, 10), 10, "head"),
         (tied(), 3, "3"),
         (nn.Linear(4, 3), 3, ""),
         (timm.create_model("resnet18", num_classes=5), 5, "fc"),

@@ -16,7 +16,7 @@ from torch.optim import SGD
 
 from causalogit.core import Solver, VirtualStep, delta_gradient
 from causalogit.core.classifier import Parameters
-from causalogit.models import LeNet, ResNet32
+from causalogit.models import CifarResNet, LeNet
 
 from .nets import OPTIMIZERS, batch, plain_step, small_net, virtual_step
 
@@ -25,7 +25,7 @@ Net = tuple[Callable[[], nn.Module], dict[str, Any]]
 
 SMALL: Net = (small_net, {"size": 8})
 LENET: Net = (lambda: LeNet(3), {"size": 4, "side": 28, "channels": 3})
-RESNET: Net = (lambda: ResNet32(3), {"size": 8, "side": 16, "channels": 3})
+RESNET: Net = (lambda: CifarResNet(32, 3), {"size": 8, "side": 16, "channels": 3})
 VIT: Net = (
     lambda: timm.create_model(
         "vit_tiny_patch16_224",

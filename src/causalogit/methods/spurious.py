@@ -15,7 +15,8 @@ def spurious_expert(task: Task) -> SpuriousExpert:
     """A network of the classifier's kind that has learned the task's images without their object.
 
     The whole box of the object is removed. The network is trained for a few epochs on the training
-    images and then frozen.
+    images and then frozen. It starts from the config's `weights`, as the classifier does; its last
+    layer is then the only one with initial weights of its own.
 
     Raises:
         ValueError: the config's `clp.expert_fill` is "none", or training images have no masks.
@@ -26,7 +27,7 @@ def spurious_expert(task: Task) -> SpuriousExpert:
         raise ValueError("clp.expert_fill is 'none': the expert needs a fill, such as 'grey'")
     # its own initial weights: equal ones would tie it to the classifier
     data, seed = task.data, config.seed + 1_000_000
-    network = build_model(config.model, data.num_classes, data.channels, seed)
+    network = build_model(config.model, data.num_classes, data.channels, seed, config.weights)
     network.to(task.device)
     optimizer = SGD(network.parameters(), config.clp.expert_learning_rate, momentum=0.9)
     expert = SpuriousExpert(network, optimizer, removed)

@@ -1,8 +1,9 @@
-"""LeNet-5 with ReLU and max pooling, for 28 x 28 images."""
+"""LeNet-5 with ReLU and max pooling, for 28 x 28 images and larger ones."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class LeNet(nn.Module):
@@ -12,7 +13,8 @@ class LeNet(nn.Module):
         num_classes: C.
         channels: image channels.
 
-    `forward` maps `(B, channels, 28, 28)` to `(B, C)`.
+    `forward` maps `(B, channels, 28, 28)` to `(B, C)`; the 4 x 4 features of a 28 x 28 image go on
+    as they are, those of any other size are averaged to 4 x 4.
     """
 
     def __init__(self, num_classes: int, channels: int = 3) -> None:
@@ -36,5 +38,7 @@ class LeNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits `(B, C)`."""
-        logits: Tensor = self.classifier(self.features(images))
+        # the average of one cell is the cell: 28 x 28 images lose nothing
+        features = F.adaptive_avg_pool2d(self.features(images), 4)
+        logits: Tensor = self.classifier(features)
         return logits

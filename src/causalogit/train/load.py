@@ -21,13 +21,17 @@ from causalogit.train.folder import RunFolder
 def load_model(checkpoint: Path) -> tuple[nn.Module, RunConfig, Data]:
     """The classifier of a checkpoint in eval mode on the CPU, with its config and data.
 
+    The weights that the run started from are not read again.
+
     Raises:
         ValueError: the file is missing, truncated or foreign, or does not fit its own config.
     """
     state = load_checkpoint(checkpoint)
     config = config_from_dict(state["config"])
     data = build_data(config.data, config.seed)
-    model = build_model(config.model, data.num_classes, data.channels, config.seed)
+    model = build_model(
+        config.model, data.num_classes, data.channels, config.seed, config.weights, read=False
+    )
     try:
         model.load_state_dict(state["model"])
     except RuntimeError as error:

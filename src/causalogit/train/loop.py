@@ -54,7 +54,13 @@ class Trainer:
         self.fabric = _fabric(config)
         self.device = self.fabric.device
         self.data = build_data(config.data, config.seed)
-        model = build_model(config.model, self.data.num_classes, self.data.channels, config.seed)
+        model = build_model(
+            config.model,
+            self.data.num_classes,
+            self.data.channels,
+            config.seed,
+            config.weights,
+        )
         self.model: nn.Module = self.fabric.to_device(model)
         few = self.data.train.batch(torch.arange(2)).to(self.device)
         _check_fit(self.model, few.images, config)

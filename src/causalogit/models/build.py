@@ -1,0 +1,121 @@
+"""A model by its name, with fresh weights or with given ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from causalogit.models.cifar_resnet import CifarResNet
+from causalogit.models.cnn import SmallCNN
+from causalogit.models.lenet import LeNet
+from causalogit.models.normalized import Normalized
+from causalogit.models.weights import load_weights
+from causalogit.models.wide_resnet import WideResNet
+
+MODELS: dict[str, Callable[[int, int], nn.Module]] = {
+    "lenet": LeNet,
+    "cnn": SmallCNN,
+    **{f"resnet{depth}": partial(CifarResNet, depth) for depth in (8, 20, 32)},
+    "wrn16_1": partial(WideResNet, 16, 1),
+    "wrn28_10": partial(WideResNet, 28, 10),
+}
+"""Ours, by name: `(num_classes, channels)` to a model with fresh weights."""
+
+PRETRAINED = "pretrained"
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Fresh weights made inside depend on `seed` alone; the global random state is put back."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def build_model(
+    name: str,
+    num_classes: int,
+    channels: int,
+    seed: int,
+    weights: str | None = None,
+    *,
+    read: bool = True,
+) -> nn.Module:
+    """A classifier for images in [0, 1]; whatever is fresh in it depends on `seed` alone.
+
+    A model of timm with `weights` normalises its input by the mean and std that timm names for it
+    (`Normalized`); every other model takes images as they are.
+
+    Args:
+        name: one of `MODELS`, or a model of timm (an "img_size" comes from the model's name).
+        num_classes: C.
+        channels: image channels.
+        seed: of the initial weights; the global random state stays as it is.
+        weights: None for fresh ones, "pretrained" for those that timm downloads, or a file; the
+            last layer is fresh where it has another shape.
+        read: False leaves `weights` unread, for a model that a checkpoint is loaded into: it needs
+            neither the file nor the network.
+
+    Raises:
+        ValueError: no model has this name, or the weights cannot be had or do not fit.
+    """
+    ours = name in MODELS
+    if ours and weights == PRETRAINED:
+        raise ValueError(
+            f"model '{name}' has no weights to download: give a file, or choose a model of timm"
+        )
+    with seeded(seed):
+        if ours:
+            model = MODELS[name](num_classes, channels)
+        else:
+            model = _timm_model(name, num_classes, channels, weights == PRETRAINED and read)
+    if weights is None:
+        return model
+    whole = model if ours else _normalized(model, name, channels)
+    if weights != PRETRAINED and read:
+        load_weights(model, Path(weights), num_classes)
+    return whole
+
+
+def _timm_model(name: str, num_classes: int, channels: int, download: bool) -> nn.Module:
+    import timm
+
+    if not timm.is_model(name):
+        close = timm.list_models(f"*{name.split('_', maxsplit=1)[0]}*")[:5]
+        raise ValueError(
+            f"model '{name}' is not known: choose {', '.join(MODELS)} or a model of timm"
+            + (f", such as {close}" if close else "")
+        )
+    try:
+        model: nn.Module = timm.create_model(
+            name, num_classes=num_classes, in_chans=channels, pretrained=download
+        )
+    except Exception as error:  # of the hub, of its network library, of timm
+        if not download:
+            raise
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise ValueError(
+            f"the weights of '{name}' cannot be downloaded ({reason}): give a file of them as "
+            "weights, such as weights=model.safetensors"
+        ) from error
+    return model
+
+
+def _normalized(model: nn.Module, name: str, channels: int) -> Normalized:
+    config: Mapping[str, Any] = vars(model)["pretrained_cfg"]
+    mean, std = config["mean"], config["std"]
+    if len(mean) != channels:
+        raise ValueError(
+            f"weights of '{name}' are for images of {len(mean)} channels, not {channels}: leave "
+            "weights out, or choose another model"
+        )
+    return Normalized(model, mean, std)
+
+
+__all__ = ["MODELS", "build_model", "seeded"]

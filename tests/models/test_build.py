@@ -1,0 +1,125 @@
+"""A model by its name, with fresh weights or with given ones."""
+
+from __future__ import annotations
+
+import copy
+
+import huggingface_hub.constants
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from causalogit.core import Classifier
+from causalogit.models import MODELS, Normalized, build_model
+
+
+def same(first, second):
+    a, b = first.state_dict(), second.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("name", ["cnn", "test_resnet"])
+def test_fresh_weights_depend_on_the_seed_alone(name):
+    before = torch.get_rng_state()
+    first = build_model(name, 5, 3, seed=0)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(9)
+    assert same(build_model(name, 5, 3, seed=0), first)
+    assert not same(build_model(name, 5, 3, seed=1), first)
+
+
+def test_fresh_timm_model_is_timms_own():
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        theirs = timm.create_model("test_resnet", num_classes=5, in_chans=1)
+    ours = build_model("test_resnet", 5, 1, seed=3)
+    assert type(ours) is type(theirs)
+    assert same(ours, theirs)
+
+
+def test_unknown_name_gives_the_known_ones():
+    with pytest.raises(ValueError, match="model 'resnet9' is not known: choose lenet, ") as told:
+        build_model("resnet9", 5, 3, seed=0)
+    assert all(f" {name}" in str(told.value) for name in MODELS)
+    assert "or a model of timm" in str(told.value)
+
+
+@pytest.fixture
+def backbone(tmp_path):
+    """A file of a timm model of 7 classes, and that model in eval mode."""
+    model = timm.create_model("test_resnet", num_classes=7).eval()
+    path = tmp_path / "backbone.safetensors"
+    save_file(model.state_dict(), path)
+    return str(path), model
+
+
+def test_weights_of_a_file_and_a_fresh_head(backbone):
+    path, theirs = backbone
+    ours = build_model("test_resnet", 5, 3, 0, path).eval()
+    images = torch.rand(4, 3, 32, 32)
+    _, features = Classifier(ours, 5)(images)
+    mean, std = (torch.tensor(theirs.pretrained_cfg[k])[:, None, None] for k in ("mean", "std"))
+    _, expected = Classifier(theirs, 7)((images - mean) / std)
+    torch.testing.assert_close(features, expected)
+    fresh = build_model("test_resnet", 5, 3, 0)
+    assert torch.equal(ours.model.fc.weight, fresh.fc.weight)
+    other = build_model("test_resnet", 5, 3, 1, path)
+    assert torch.equal(other.model.conv1[0].weight, ours.model.conv1[0].weight)
+    assert not torch.equal(other.model.fc.weight, ours.model.fc.weight)
+
+
+def test_head_of_the_same_shape_comes_from_the_file(backbone):
+    path, theirs = backbone
+    assert same(build_model("test_resnet", 7, 3, 0, path).model, theirs)
+
+
+def test_unread_weights_need_no_file_and_leave_room_for_a_checkpoint(backbone):
+    path, _ = backbone
+    trained = build_model("test_resnet", 5, 3, 0, path)
+    for weights in ("gone.safetensors", "pretrained"):
+        empty = build_model("test_resnet", 5, 3, 1, weights, read=False)
+        empty.load_state_dict(trained.state_dict())
+        assert same(empty, trained)
+
+
+def test_our_models_take_files_and_images_as_they_are(tmp_path):
+    first = build_model("resnet8", 4, 3, seed=5)
+    torch.save(first.state_dict(), tmp_path / "first.pth")
+    again = build_model("resnet8", 4, 3, 0, str(tmp_path / "first.pth"))
+    assert type(again) is type(first)
+    assert same(again, first)
+
+
+def test_download_without_network_names_the_other_way(monkeypatch, tmp_path):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ValueError, match="weights of 'test_resnet' cannot be downloaded") as told:
+        build_model("test_resnet", 5, 3, 0, "pretrained")
+    assert "give a file of them as weights, such as weights=" in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite4", "lenet"])
+def test_models_without_weights_to_download_are_refused(name):
+    with pytest.raises(ValueError, match=rf"'{name}'.* give a file"):
+        build_model(name, 5, 3, 0, "pretrained")
+
+
+def test_weights_for_colour_are_refused_for_grey_images():
+    with pytest.raises(ValueError, match="for images of 3 channels, not 1: leave weights out"):
+        build_model("test_resnet", 5, 1, 0, "pretrained", read=False)
+
+
+def test_normalized_is_found_copied_and_cast_like_any_model(backbone):
+    model = build_model("test_resnet", 5, 3, 0, backbone[0]).eval()
+    images = torch.rand(2, 3, 32, 32)
+    assert isinstance(model, Normalized)
+    assert Classifier(model, 5).head is model.model.fc
+    assert Classifier(model, 5).head_name == "model.fc"
+    assert torch.equal(copy.deepcopy(model)(images), model(images))
+    double = copy.deepcopy(model).double()(images.double())
+    assert double.dtype == torch.float64
+    torch.testing.assert_close(double.float(), model(images), rtol=1e-4, atol=1e-5)
+    exported = torch.export.export(model, (images,)).module()
+    torch.testing.assert_close(exported(images), model(images))
