@@ -1,6 +1,18 @@
 """CLP and its controls, one protocol."""
 
-from causalogit.methods import clp, dfr, erm, factual, groups, product  # noqa: F401  (register)
+# isort: off
+from causalogit.methods import (  # noqa: F401  (register, in the order of `causalogit methods`)
+    clp,
+    erm,
+    reweighted,
+    margins,
+    dfr,
+    factual,
+    product,
+    groups,
+)
+
+# isort: on
 from causalogit.methods.base import (
     BUDGETS,
     METHODS,
