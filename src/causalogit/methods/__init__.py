@@ -6,10 +6,12 @@ from causalogit.methods import (  # noqa: F401  (register, in the order of `caus
     erm,
     reweighted,
     margins,
+    mixup,
     dfr,
     factual,
     product,
     groups,
+    lisa,
 )
 
 # isort: on
