@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from causalogit.config import DataConfig, MetaConfig, RunConfig
-from causalogit.data import Data, build_data
+from causalogit.data import Data, InMemory, build_data
 from causalogit.methods import Task
 from causalogit.models import build_model
 from causalogit.train.optimizer import build_optimizer
@@ -20,6 +20,21 @@ from causalogit.train.optimizer import build_optimizer
 def few_digits() -> Data:
     sizes = DataConfig(meta=MetaConfig(per_class=10), validation_size=50, test_size=4000)
     return build_data(sizes, seed=0)
+
+
+def train_on(task: Task, sizes: Sequence[int] | None = None, *, blind: bool = False) -> Task:
+    """The task with the first `sizes[c]` training images of every class c; all of them for None.
+
+    Where `blind`, they come without masks and groups.
+    """
+    train = task.data.train
+    if sizes is not None:
+        own = [(train.labels == c).nonzero().squeeze(1)[:size] for c, size in enumerate(sizes)]
+        train = train.take(torch.cat(own))
+    if blind:
+        images = InMemory(train.everything().images)
+        train = replace(train, images=images, groups=torch.full_like(train.groups, -1))
+    return replace(task, data=replace(task.data, train=train))
 
 
 @pytest.fixture

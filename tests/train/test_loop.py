@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from itertools import product
 
 import pytest
 import torch
@@ -61,8 +62,14 @@ def test_folder_holds_everything(tiny, tmp_path):
     assert not [p for p in folder.path.rglob(".*") if p.is_file()]  # no temporary file left
 
 
-@pytest.mark.parametrize("method", ["erm", "clp_factual", "group_dro", "dfr_augmented"])
-@pytest.mark.parametrize("steps", [1, 13, 20, 39])
+@pytest.mark.parametrize(
+    ("method", "steps"),
+    [
+        *product(["erm", "clp_factual", "group_dro", "dfr_augmented"], [1, 13, 20, 39]),
+        # with state of their own, or draws in every step
+        *product(["ldam_drw", "mixup", "crt", "jtt", "co_teaching", "lisa"], [20]),
+    ],
+)
 def test_killed_and_resumed_equals_uninterrupted(method, steps, tiny, tmp_path):
     config = tiny(method=method, checkpoint_every=6)
     whole = train(config, tmp_path / "whole")

@@ -1,6 +1,23 @@
 """CLP and its controls, one protocol."""
 
-from causalogit.methods import clp, dfr, erm, factual, groups, product  # noqa: F401  (register)
+# isort: off
+from causalogit.methods import (  # noqa: F401  (register, in the order of `causalogit methods`)
+    clp,
+    erm,
+    reweighted,
+    margins,
+    mixup,
+    decoupled,
+    dfr,
+    jtt,
+    co_teaching,
+    factual,
+    product,
+    groups,
+    lisa,
+)
+
+# isort: on
 from causalogit.methods.base import (
     BUDGETS,
     METHODS,

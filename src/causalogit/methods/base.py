@@ -102,16 +102,20 @@ class Method(ABC):
 
 
 class PlainMethod(Method):
-    """Cross-entropy on the batch, after `images` has had its say."""
+    """`loss` on the batch, after `images` has had its say."""
 
     def images(self, batch: Batch) -> Tensor:
         """The images to train on, `(B, K, H, W)`."""
         return batch.images
 
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss of logits `(B, C)`, a scalar: mean cross-entropy."""
+        return F.cross_entropy(logits, labels)
+
     def step(self, batch: Batch) -> Metrics:
-        """One step on the mean cross-entropy."""
+        """One step on the loss."""
         logits = self.task.model(self.images(batch))
-        return self.descend(F.cross_entropy(logits, batch.labels))
+        return self.descend(self.loss(logits, batch.labels))
 
 
 METHODS: dict[str, type[Method]] = {}

@@ -8,7 +8,8 @@ from causalogit.core import SpuriousExpert
 from causalogit.data import epoch_order
 from causalogit.methods.base import Task
 from causalogit.methods.masked import counterfactual
-from causalogit.models import build_model, seeded
+from causalogit.methods.second import second_network
+from causalogit.models import seeded
 
 
 def spurious_expert(task: Task) -> SpuriousExpert:
@@ -26,9 +27,7 @@ def spurious_expert(task: Task) -> SpuriousExpert:
     if removed is None:
         raise ValueError("clp.expert_fill is 'none': the expert needs a fill, such as 'grey'")
     # its own initial weights: equal ones would tie it to the classifier
-    data, seed = task.data, config.seed + 1_000_000
-    network = build_model(config.model, data.num_classes, data.channels, seed, config.weights)
-    network.to(task.device)
+    network = second_network(task)
     optimizer = SGD(network.parameters(), config.clp.expert_learning_rate, momentum=0.9)
     expert = SpuriousExpert(network, optimizer, removed)
     with seeded(config.seed):  # for a network that drops units

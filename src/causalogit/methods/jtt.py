@@ -1,0 +1,66 @@
+"""JTT: just train twice, the second time with more of what the first got wrong."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from causalogit.data import epoch_order
+from causalogit.evaluate.metrics import predict
+from causalogit.methods.base import Budget, PlainMethod, Task, method
+from causalogit.methods.second import optimizer_like, second_network
+from causalogit.models import seeded
+
+
+@method
+class Jtt(PlainMethod):
+    """ERM; training images that a first, short training got wrong are drawn more often.
+
+    Just Train Twice (Liu et al. 2021, arXiv 2107.09044). The first network is of the classifier's
+    kind, with initial weights of its own and the classifier's optimizer at its first rate. The
+    authors repeat the wrong images in a longer epoch; here they are drawn as many times more often,
+    so that an epoch is as long as every other method's.
+
+    Attributes:
+        errors: which training images the first network got wrong, `(N,)`; None until it is needed.
+    """
+
+    name = "jtt"
+    title = "JTT"
+    budget: ClassVar[Budget] = "A"
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self.errors: Tensor | None = None
+
+    def sampling_weights(self) -> Tensor:
+        """`jtt_weight` where the first network was wrong, 1 elsewhere."""
+        if self.errors is None:
+            self.errors = first_errors(self.task)
+        return 1 + (self.task.config.controls.jtt_weight - 1) * self.errors.double()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The errors of the first network."""
+        return {"errors": self.errors}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self.errors = state["errors"]
+
+
+def first_errors(task: Task) -> Tensor:
+    """Train a second network for `jtt_epochs`; which training images it gets wrong, `(N,)`."""
+    config, train = task.config, task.data.train
+    network = second_network(task)
+    optimizer = optimizer_like(task.optimizer, task.model, network)
+    with seeded(config.seed):  # for a network that drops units
+        for epoch in range(config.controls.jtt_epochs):
+            order = epoch_order(len(train), None, config.seed + 1_000_000, epoch)
+            for indices in order.split(config.optimizer.batch_size):
+                batch = train.batch(indices).to(task.device)
+                optimizer.zero_grad()
+                F.cross_entropy(network(batch.images), batch.labels).backward()
+                optimizer.step()
+    return predict(network, train, task.device).argmax(1) != train.labels

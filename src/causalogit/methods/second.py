@@ -1,0 +1,43 @@
+"""A second network of the classifier's kind, and its optimizer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from causalogit.methods.base import Task
+from causalogit.models import build_model
+
+
+def second_network(task: Task) -> nn.Module:
+    """A network of the classifier's kind on its device, with initial weights of its own.
+
+    Where the classifier begins with given weights, so does this one: only its last layer differs.
+    """
+    config, data = task.config, task.data
+    seed = config.seed + 1_000_000
+    network = build_model(config.model, data.num_classes, data.channels, seed, config.weights)
+    return network.to(task.device)
+
+
+def optimizer_like(optimizer: Optimizer, model: nn.Module, twin: nn.Module) -> Optimizer:
+    """An optimizer for `twin` as `optimizer` is for `model`, from where its schedule begins.
+
+    Args:
+        optimizer: of `model`, or of a larger model that `model` is a part of.
+        model: the module whose settings are copied, parameter by parameter.
+        twin: a module with the same names of parameters.
+    """
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    own = dict(twin.named_parameters())
+    groups = []
+    for group in optimizer.param_groups:
+        parameters = [own[names[p]] for p in group["params"] if p in names]
+        if parameters:
+            rate = group.get("initial_lr", group["lr"])
+            groups.append({**group, "params": parameters, "lr": rate})
+    kind: Any = type(optimizer)  # every setting is in the groups
+    twin_optimizer: Optimizer = kind(groups)
+    return twin_optimizer
