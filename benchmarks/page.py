@@ -67,7 +67,7 @@ def differences_markdown(
             paired = [
                 100 * (run[which][metric] - by_seed[run["seed"]])
                 for run in runs[ours]
-                if by_seed.get(run["seed"]) is not None
+                if by_seed.get(run["seed"]) is not None and metric in run[which]
             ]
             cells.append(_interval(paired) if paired else "\N{EN DASH}")
         lines.append([others[0]["budget"], f"`{name}`", *cells])

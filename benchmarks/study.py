@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,8 +79,21 @@ def main(study: Study, description: str | None) -> None:
             lines.append(line)
     with run_bars() as bars:
         rows = run_all(wanted, out / "results.json", jobs=options.jobs, on_progress=bars)
+    page = ROOT / "docs" / "results" / study.name
     rows = [named(row, line) for row, line in zip(rows, lines, strict=True)]
-    write_page(ROOT / "docs" / "results" / study.name, rows, tables_of(study, rows))
+    rows += of_other_settings(page, options.settings)
+    rows.sort(key=lambda row: list(study.settings).index(row["setting"]))
+    write_page(page, rows, tables_of(study, rows))
+
+
+def of_other_settings(page: Path, settings: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows that the page has already, of settings that are not made anew."""
+    results = page / "results.json"
+    if not results.is_file():
+        return []
+    return [
+        row for row in json.loads(results.read_text())["runs"] if row["setting"] not in settings
+    ]
 
 
 def jobs_of(

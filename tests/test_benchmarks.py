@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
+from benchmarks import glt, long_tail, noise, pets
 from benchmarks.ablation import ablation_markdown, variants
 from benchmarks.page import differences_markdown, results_markdown, write_page
 from benchmarks.recipe import candidates
+from benchmarks.study import ROOT, jobs_of, of_other_settings, tables_of
 
 from causalogit.core import GROUPS, THE_TEN
+from causalogit.methods import find_method
 from causalogit.methods.clp import choose_characteristics
 
 
@@ -89,3 +93,55 @@ def test_recipe_candidates_are_chosen_without_the_reported_seeds():
     configs = candidates()
     assert len({json.dumps(str(c)) for c in configs.values()}) == len(configs)
     assert all(c.data.test_size == 25 for c in configs.values())
+
+
+STUDIES = {study.name: study for study in (glt.STUDY, long_tail.STUDY, noise.STUDY, pets.STUDY)}
+
+
+@pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
+def test_a_study_has_known_methods_distinct_runs_and_a_place_for_every_table(study):
+    for setting, config in study.settings.items():
+        jobs = [job for job, _ in jobs_of(study, setting, config, [0, 1], Path("out"))]
+        for job in jobs:
+            find_method(job.config.method)
+        assert len({job.folder for job in jobs}) == len({job.label for job in jobs}) == len(jobs)
+    page = (ROOT / "docs" / "results" / study.name / "README.md").read_text()
+    assert f"python -m benchmarks.{study.name}" in page
+    rows = [
+        row(method, seed, 0.5, 0.4) | {"setting": setting}
+        for setting in study.settings
+        for method in study.against
+        for seed in (0, 1)
+    ]
+    for name in tables_of(study, rows):
+        assert f"<!-- {name} -->\n" in page
+        assert f"<!-- /{name} -->" in page
+
+
+def test_every_budget_of_a_study_has_the_controls_that_the_method_names():
+    """method.md, section 9: what must stand beside Meta-LP, CLP and CLP with masks in training."""
+    needed = {
+        "meta_lp": {"erm", "erm_meta", "meta_weight_net", "jtt", "dfr"},
+        "clp": {"erm_meta_augmented", "dfr_augmented"},
+        "clp_factual": {"erm_factual", "product_of_experts"},
+    }
+    for study in STUDIES.values():
+        for ours, controls in needed.items():
+            if ours in study.methods:
+                assert controls <= set(study.methods)
+
+
+def test_variants_are_lines_of_their_own():
+    rows = [row("clp", 0, 0.5, 0.4), row("clp", 0, 0.7, 0.6) | {"variant": "target 5"}]
+    table = results_markdown(rows, {"accuracy/test_mean": "average"}, {})
+    assert "50.0" in table
+    assert "70.0" in table
+    changed = long_tail.target_5(long_tail.STUDY.settings["10:1"])
+    assert (changed.clp.network.form, changed.clp.network.bound) == ("target", 5.0)
+
+
+def test_a_setting_made_anew_leaves_the_others_on_the_page(tmp_path):
+    assert of_other_settings(tmp_path, ["a"]) == []
+    rows = [{"setting": "a", "seed": 0}, {"setting": "b", "seed": 0}]
+    (tmp_path / "results.json").write_text(json.dumps({"runs": rows}))
+    assert of_other_settings(tmp_path, ["a"]) == rows[1:]
