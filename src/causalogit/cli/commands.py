@@ -9,7 +9,13 @@ import torch
 from rich.console import Console
 
 from causalogit.cli.progress import run_bars
-from causalogit.cli.tables import methods_table, metrics_table, presets_table, results_table
+from causalogit.cli.tables import (
+    methods_table,
+    metrics_table,
+    presets_table,
+    results_table,
+    sources_table,
+)
 from causalogit.config import OptimizerConfig, RunConfig
 from causalogit.data import build_data
 from causalogit.data.compose import ComposeConfig
@@ -106,6 +112,11 @@ def methods() -> None:
 def presets() -> None:
     """List the configs of the paper's set-ups, and small ones for a CPU: --config NAME."""
     Console().print(presets_table())
+
+
+def data_sources() -> None:
+    """List what data.source can be, and what data.path must point to."""
+    Console().print(sources_table())
 
 
 def data_compose(config: ComposeConfig, out: str) -> None:

@@ -58,9 +58,11 @@ def build_parser() -> ArgumentParser:
     presets = ArgumentParser(description=commands.presets.__doc__)
     subcommands.add_subcommand("presets", presets, help="list the configs of the paper's set-ups")
 
-    data = ArgumentParser(description="Make data sets.")
-    subcommands.add_subcommand("data", data, help="make data sets")
+    data = ArgumentParser(description="List and make data sets.")
+    subcommands.add_subcommand("data", data, help="list and make data sets")
     actions = data.add_subcommands(required=True, dest="action")
+    sources = ArgumentParser(description=commands.data_sources.__doc__)
+    actions.add_subcommand("sources", sources, help="list the data sets and where they must lie")
     compose = _parser(commands.data_compose.__doc__, "data compose")
     compose.add_argument("--out", type=str, default="composed", help="folder of the set")
     compose.add_argument(

@@ -7,8 +7,10 @@ from statistics import mean, stdev
 from typing import Any
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
+from causalogit.data.sources import OTHERS, SOURCES
 from causalogit.methods import BUDGETS, METHODS
 from causalogit.presets import preset_names, preset_summary
 
@@ -84,4 +86,18 @@ def methods_table() -> Table:
     for name, cls in METHODS.items():
         summary = (cls.__doc__ or cls.title).strip().split("\n")[0]
         table.add_row(name, cls.budget, summary)
+    return table
+
+
+def sources_table() -> Table:
+    """Every source, what it is, and where it is read from."""
+    table = Table(
+        title="Sources of images (data.source)",
+        caption="Where data.path is optional, the set is downloaded without it.",
+        box=box.SIMPLE_HEAD,
+    )
+    for column in ("source", "what it is", "data.path"):
+        table.add_column(column, overflow="fold")
+    for name, source in (SOURCES | OTHERS).items():
+        table.add_row(escape(name), escape(source.summary), escape(source.path or "-"))
     return table

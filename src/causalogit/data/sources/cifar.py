@@ -90,8 +90,17 @@ def _in_archive(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
                 file = archive.extractfile(member) if member.isfile() else None
                 if file is not None:
                     yield PurePosixPath(member.name), file.read()
+            if not _ends(archive):
+                raise EOFError("its end is missing")
     except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:
         raise ValueError(f"{path} is not a complete archive: {error}") from error
+
+
+def _ends(archive: tarfile.TarFile) -> bool:
+    """Whether the mark of the end follows the last member: tarfile itself does not mind."""
+    assert archive.fileobj is not None
+    archive.fileobj.seek(archive.offset)
+    return archive.fileobj.read(tarfile.BLOCKSIZE) == bytes(tarfile.BLOCKSIZE)
 
 
 def _in_folder(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:

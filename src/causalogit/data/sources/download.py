@@ -26,7 +26,7 @@ def fetch(load: Callable[[str, bool], T], name: str, path: str | None) -> T:
             return load(path, False)
         except (RuntimeError, OSError, ValueError, EOFError) as error:
             raise ValueError(
-                f"data.path {path} does not hold {name} ({error}): give the folder that "
+                f"data.path {path} does not hold {name} ({_line(error)}): give the folder that "
                 "torchvision downloads into, or leave data.path out to download it"
             ) from error
     root = cache_folder()
@@ -34,6 +34,11 @@ def fetch(load: Callable[[str, bool], T], name: str, path: str | None) -> T:
         return load(str(root), True)
     except (RuntimeError, OSError, ValueError, EOFError) as error:
         raise ValueError(
-            f"{name} could not be downloaded to {root} ({error}): give data.path, a folder that "
-            "has it already"
+            f"{name} could not be downloaded to {root} ({_line(error)}): give data.path, a folder "
+            "that has it already"
         ) from error
+
+
+def _line(error: Exception) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split())

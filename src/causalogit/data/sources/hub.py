@@ -131,11 +131,16 @@ def _numbers(name: str, parts: Parts, column: str) -> tuple[Tensor, tuple[str, .
     """A column as numbers of its names."""
     kind = parts["train"].features[column]
     values = [value for part in parts.values() for value in part[column]]
-    missing = [row for row, value in enumerate(values) if value is None or value in (-1, "")]
+    missing = [
+        f"{split}, row {row}"
+        for split, part in parts.items()
+        for row, value in enumerate(part[column])
+        if value is None or value in (-1, "")
+    ]
     if missing:
         raise ValueError(
             f"data.source hf:{name} has no {column} in {len(missing)} of {len(values)} rows, the "
-            f"first being row {missing[0]}: leave them out"
+            f"first: {missing[0]}; leave them out"
         )
     if _is(kind, "ClassLabel"):
         return torch.tensor(values), tuple(kind.names)
@@ -155,10 +160,10 @@ def _images(name: str, parts: Parts, image: str, mask: str | None, size: int) ->
         for column in columns:
             own = own.cast_column(column, Image(decode=False))
         raw.append(own)
-    starts = numpy.cumsum([0, *map(len, raw)])
+    splits, starts = list(parts), numpy.cumsum([0, *map(len, raw)])
 
-    def decode_row(fetched: tuple[int, Mapping[str, Any]]) -> Tensor:
-        place, row = fetched
+    def decode_row(fetched: tuple[str, Mapping[str, Any]]) -> Tensor:
+        where, row = fetched
         try:
             pixels, full_size = decode_photo(_content(row[image]), size, "the image")
             channels = [pixels]
@@ -166,14 +171,15 @@ def _images(name: str, parts: Parts, image: str, mask: str | None, size: int) ->
                 found = decode_mask(_content(row[mask]), full_size, "the mask")
                 channels.append(fit_mask(found, size))
         except Unusable as error:
-            raise ValueError(f"data.source hf:{name}, row {place}: {error}") from error
+            raise ValueError(f"data.source hf:{name}, {where}: {error}") from error
         return stacked(channels)
 
     def decode_batch(places: Sequence[int]) -> Iterator[Tensor]:
         rows = []
         for place in places:
             part = int(numpy.searchsorted(starts, place, "right")) - 1
-            rows.append((place, raw[part][int(place - starts[part])]))
+            row = int(place - starts[part])
+            rows.append((f"{splits[part]}, row {row}", raw[part][row]))
         yield from in_threads(decode_row, rows)
 
     return LazyImages(int(starts[-1]), size, mask is not None, decode_batch)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
 
 from causalogit.config import DataConfig
@@ -48,36 +51,46 @@ def _read(name: str, path: str | None, class_names: tuple[str, ...], what: str) 
 
 
 def _load(kind: Any, name: str, path: str | None, *, train: bool) -> Any:
-    """By torchvision; the four idx files may lie in the folder itself, packed or not."""
-    if path is None or (Path(path) / name / "raw").is_dir():
+    """From the four idx files, in the folder itself or where torchvision has them; or by it."""
+    if path is None:
         return fetch(lambda root, download: kind(root, train, download=download), name, path)
-    return _Idx(Path(path), "train" if train else "t10k")
+    deep = Path(path) / name / "raw"
+    return _Idx(deep if deep.is_dir() else Path(path), "train" if train else "t10k")
 
 
 class _Idx:
-    """Images and labels from idx files that lie in one folder, as Debian's packages have them."""
+    """Images and labels from idx files, packed or not."""
 
     def __init__(self, folder: Path, prefix: str) -> None:
         self.data = _read_idx(folder, f"{prefix}-images-idx3-ubyte")
         self.targets = _read_idx(folder, f"{prefix}-labels-idx1-ubyte").long()
+        if len(self.data) != len(self.targets):
+            raise ValueError(
+                f"{folder}: {prefix} has {len(self.data)} images, but {len(self.targets)} labels: "
+                "get the files anew"
+            )
 
 
 def _read_idx(folder: Path, name: str) -> torch.Tensor:
-    import gzip
-
-    import numpy
-
     for file, opener in ((folder / name, open), (folder / f"{name}.gz", gzip.open)):
         if file.is_file():
-            with opener(file, "rb") as stream:
-                content = stream.read()
-            dimensions = content[3]
-            shape = numpy.frombuffer(content, ">i4", dimensions, 4).tolist()
-            values = numpy.frombuffer(content, numpy.uint8, offset=4 + 4 * dimensions)
-            if content[:3] != b"\x00\x00\x08" or values.size != numpy.prod(shape):
-                raise ValueError(f"{file} is not a complete idx file of bytes: get it anew")
-            return torch.from_numpy(values.reshape(shape).copy())
+            try:
+                with opener(file, "rb") as stream:
+                    return _parse_idx(stream.read())
+            except (OSError, EOFError, ValueError, IndexError, zlib.error) as error:
+                raise ValueError(f"{file} is not a complete idx file of bytes: get it anew") from (
+                    error
+                )
     raise ValueError(
         f"{folder} has neither {name} nor {name}.gz: set data.path to the folder of the four idx "
         "files, or of torchvision's download, or leave it out to download them"
     )
+
+
+def _parse_idx(content: bytes) -> torch.Tensor:
+    if content[:3] != b"\x00\x00\x08":
+        raise ValueError("not an idx file of bytes")
+    dimensions = content[3]
+    shape = numpy.frombuffer(content, ">i4", dimensions, 4).tolist()
+    values = numpy.frombuffer(content, numpy.uint8, offset=4 + 4 * dimensions)
+    return torch.from_numpy(values.reshape(shape).copy())

@@ -75,7 +75,8 @@ class Source:
         )
 
 
-_IDX = "torchvision's download, or the folder of the four idx files"
+_IDX = "optional: torchvision's download, or the folder of the four idx files"
+_CIFAR = "optional: torchvision's download, or a folder or archive of {train,test}/CLASS/IMAGE"
 
 SOURCES: dict[str, Source] = {
     "digits": Source(
@@ -88,18 +89,8 @@ SOURCES: dict[str, Source] = {
     ),
     "mnist": Source(mnist, "MNIST, 28 x 28", _IDX, validation_size=1000),
     "fashion_mnist": Source(fashion_mnist, "Fashion-MNIST, 28 x 28", _IDX, validation_size=1000),
-    "cifar10": Source(
-        cifar10,
-        "CIFAR-10, 32 x 32",
-        "torchvision's download, or a folder or archive of {train,test}/CLASS/IMAGE",
-        validation_size=1000,
-    ),
-    "cifar100": Source(
-        cifar100,
-        "CIFAR-100, 32 x 32",
-        "torchvision's download, or a folder or archive of {train,test}/CLASS/IMAGE",
-        validation_size=1000,
-    ),
+    "cifar10": Source(cifar10, "CIFAR-10, 32 x 32", _CIFAR, validation_size=1000),
+    "cifar100": Source(cifar100, "CIFAR-100, 32 x 32", _CIFAR, validation_size=1000),
     "waterbirds": Source(
         waterbirds,
         "Waterbirds: birds on land and on water, four groups",

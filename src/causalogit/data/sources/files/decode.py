@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy
 import torch
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from causalogit.data.sources.files.record import Box, Record
@@ -179,7 +179,7 @@ def _grey(image: Image.Image) -> Image.Image:
             return alpha
     values = numpy.asarray(_rgb(image))
     if (values == values[..., :1]).all():
-        grey = values[..., 0]
+        grey: Array = values[..., 0]
         if grey.max() == 1:
             grey = grey * 255
     else:
@@ -193,6 +193,6 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "no image format that is known"
     return f"{error}" or type(error).__name__

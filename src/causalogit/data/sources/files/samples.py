@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -53,6 +55,26 @@ def samples_from_records(
         ValueError: rows cannot be used (all of them in one message), or there are fewer than two
             classes.
     """
+    names = (
+        None if class_names is None else tuple(class_names),
+        None if attribute_names is None else tuple(attribute_names),
+    )
+    stamps = tuple(map(_stamp, records)) if decode else ()
+    check = _checked if decode else _checked.__wrapped__
+    return check(tuple(records), stamps, source, size, decode, *names, object_name)
+
+
+@lru_cache(maxsize=1)  # the runs of a study share what was decoded
+def _checked(
+    records: tuple[Record, ...],
+    stamps: tuple[object, ...],
+    source: str,
+    size: int,
+    decode: bool,
+    class_names: tuple[str, ...] | None,
+    attribute_names: tuple[str, ...] | None,
+    object_name: str,
+) -> Samples:
     if not records:
         raise ValueError(f"{source} has no images")
     photos = Photos(records, size)
@@ -61,26 +83,44 @@ def samples_from_records(
     twice, again = copies(records, digests)
     refuse(records, problems + found + twice, source)
     if class_names is None:
-        class_names = _sorted({record.label for record in records})
+        class_names = tuple(_sorted({record.label for record in records}))
     if len(class_names) < 2:
         raise ValueError(f"{source} has one class, '{class_names[0]}': give at least two")
     samples = Samples(
         photos,
         _numbers((record.label for record in records), class_names),
-        tuple(class_names),
+        class_names,
         object_name=object_name,
         parts=_parts(records, source),
         **_attributes(records, attribute_names),
     )
-    if again:
-        _logger.warning(
-            "%s: %d images are copies of others, byte for byte, and are left out (the first: %s)",
-            source, len(again), records[again[0]].where,
-        )  # fmt: skip
-        kept = torch.ones(len(records), dtype=torch.bool)
-        kept[again] = False
-        samples = samples.take(kept.nonzero().squeeze(1))
-    return samples
+    return samples.take(_without(again, records, source)) if again else samples
+
+
+def _stamp(record: Record) -> tuple[tuple[int, int] | None, ...]:
+    """Tells whether the files of a record are still the same."""
+    return tuple(_size_and_time(file) for file in (record.image, record.mask) if file)
+
+
+def _size_and_time(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def _without(again: Sequence[int], records: Sequence[Record], source: str) -> Tensor:
+    """Places of all photos but the copies."""
+    _logger.warning(
+        "%s: %d images are copies of others, byte for byte, and are left out (the first: %s)",
+        source,
+        len(again),
+        records[again[0]].where,
+    )
+    kept = torch.ones(len(records), dtype=torch.bool)
+    kept[again] = False
+    return kept.nonzero().squeeze(1)
 
 
 def _attributes(records: Sequence[Record], names: Sequence[str] | None) -> dict[str, Any]:
