@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from causalogit.report import palette
-from causalogit.report.figures.draw import Panel
+from causalogit.report.figures.classes import shown_classes
+from causalogit.report.figures.draw import Panel, short
 from causalogit.report.figures.groups import group_table
 from causalogit.report.figures.perturbation import alpha_of, binned_means, response
 from causalogit.report.lineup import line_up
-from causalogit.report.pictures import encode, magnified, spotlight
+from causalogit.report.pictures import encode, magnified, picture, spotlight
 from causalogit.report.scene import describe_scene
 from causalogit.train import LoadedRun
 from causalogit.train.load import Perturbations
@@ -83,7 +84,35 @@ def test_pictures() -> None:
     torch.testing.assert_close(lit[:, :, 120:], large[:, :, 120:])
     assert lit[:, :, :40].amax() < 0.3
     assert encode(large).startswith(b"\x89PNG")
-    assert magnified(torch.rand(1, 300, 200)).shape == (3, 300, 200)
+    assert magnified(torch.rand(1, 300, 200)).shape == (3, 160, 107)
+    assert picture(image).startswith("data:image/png;base64,")
+    photo = picture(torch.rand(3, 224, 224))
+    assert photo.startswith("data:image/jpeg;base64,")
+    assert len(photo) < 40_000
+
+
+def test_a_photo_scaled_down_keeps_its_colours() -> None:
+    image = torch.zeros(3, 320, 320)
+    image[0, :, :160] = 1
+    small = magnified(image)
+    assert small.shape == (3, 160, 160)
+    torch.testing.assert_close(small[0, :, :78], torch.ones(160, 78))
+    assert small[1:].abs().max() < 1e-6
+
+
+def test_classes_are_shown_by_size_and_at_most_twenty() -> None:
+    counts = torch.tensor([5, 9, 7])
+    assert shown_classes(counts, tail=True) == [1, 2, 0]
+    assert shown_classes(counts, tail=False) == [0, 1, 2]
+    many = shown_classes(torch.arange(100), tail=True)
+    assert len(many) == 20
+    assert (many[0], many[-1]) == (99, 0)
+    assert many == sorted(many, reverse=True)
+
+
+def test_long_names_are_cut() -> None:
+    assert short("a" * 18) == "a" * 18
+    assert short("a" * 19) == "a" * 17 + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def contrast(one: str, other: str) -> float:

@@ -5,7 +5,7 @@ import pytest
 from causalogit.report.headline import headline
 from causalogit.report.lineup import Lineup, line_up
 from causalogit.report.measures import Measures, Spread
-from causalogit.report.scene import describe_scene
+from causalogit.report.scene import Scene, describe_scene
 from causalogit.train import LoadedRun
 
 
@@ -36,6 +36,11 @@ def two(erm: LoadedRun, recipe: LoadedRun) -> Lineup:
             measures(None, misled=0.6),
             "{} is misled by the background less often than ERM.",
         ),
+        (
+            measures(None, misled=0.6),
+            measures(None, misled=0.3),
+            "{} is misled by the background more often than ERM.",
+        ),
         (measures(None), measures(None), "{} relies on the background about as much as ERM."),
     ],
 )
@@ -60,5 +65,70 @@ def test_one_method_alone(erm: LoadedRun) -> None:
     lineup, scene = line_up([erm]), describe_scene(erm)
     assert headline(lineup, {"erm": measures(0.1)}, scene).title == "ERM looks at the background."
     assert headline(lineup, {"erm": measures(0.3)}, scene).title == "What ERM looks at."
+    # an even look is no look at the background
+    assert headline(lineup, {"erm": measures(0.2)}, scene).title == "What ERM looks at."
     silent = Measures(None, None, None, None, None)
     assert headline(lineup, {"erm": silent}, scene).lead == ""
+
+
+def balanced(mean: float, deviation: float | None, worst: float = 0.1) -> Measures:
+    spread = Spread(mean, deviation)
+    return Measures(None, None, None, None, None, spread, Spread(worst, deviation))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "expected"),
+    [
+        (
+            balanced(0.5, 0.01),
+            balanced(0.55, 0.02),
+            "{} is right more often than ERM: 55.0 ± 2.0% against 50.0 ± 1.0%, every class alike.",
+        ),
+        (
+            balanced(0.5, 0.03),
+            balanced(0.55, 0.03),
+            "{} is right about as often as ERM: 55.0 ± 3.0% against 50.0 ± 3.0%, "
+            "every class alike.",
+        ),
+        (
+            balanced(0.55, 0.01),
+            balanced(0.5, 0.01),
+            "{} is right less often than ERM: 50.0 ± 1.0% against 55.0 ± 1.0%, every class alike.",
+        ),
+        (
+            balanced(0.5, None),
+            balanced(0.9, None),
+            "{} and ERM: 90.0% against 50.0%, every class alike.",
+        ),
+    ],
+)
+def test_without_attributes_it_is_about_right_answers(
+    theirs: Measures, ours: Measures, expected: str, noisy: list[LoadedRun]
+) -> None:
+    lineup = line_up(noisy)
+    given = {lineup.entries[0].key: theirs, lineup.best.key: ours}
+    said = headline(lineup, given, describe_scene(noisy[0]))
+    assert said.title.replace("\xa0", " ") == expected.format(lineup.best.title)
+    assert "In the class that does worst, ERM is right on 10.0" in said.lead
+    alone = ours.balanced is not None and ours.balanced.deviation is None
+    assert ("single seed" in said.lead) == alone
+
+
+def test_one_method_alone_without_attributes(noisy: list[LoadedRun]) -> None:
+    lineup, scene = line_up(noisy[:1]), describe_scene(noisy[0])
+    said = headline(lineup, {"erm": balanced(0.5, None)}, scene)
+    assert said.title == "ERM is right on 50.0% of the test images, every class alike."
+
+
+def test_to_look_at_the_object_is_no_merit_where_its_colour_misleads(two: Lineup) -> None:
+    scene = Scene("digit", ("a", "b"), ("red", "blue"), (), "colour", (0, 1))
+    given = {two.entries[0].key: measures(0.1), two.best.key: measures(0.9)}
+    said = headline(two, given, scene)
+    assert said.title == f"{two.best.title} relies on the colour about as much as ERM."
+    assert said.lead.startswith("Where the colour misleads, ERM is right on 50%")
+
+
+def test_an_attribute_that_gives_no_class_away_does_not_mislead(two: Lineup) -> None:
+    scene = Scene("face", ("a", "b"), ("old", "young"), (), "attribute", (1, 1))
+    given = {two.entries[0].key: balanced(0.5, 0.01), two.best.key: balanced(0.6, 0.01)}
+    assert "is right more often than ERM" in headline(two, given, scene).title

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from causalogit.data import InMemory
 from causalogit.report import write_report
 from causalogit.train import LoadedRun
 
@@ -182,14 +183,16 @@ def test_several_seeds_are_one_row(
 
 
 def test_data_without_masks_has_no_share_of_attention(erm: LoadedRun, tmp_path: Path) -> None:
-    data = replace(
-        erm.data,
-        test=replace(erm.data.test, masks=None),
-        meta=replace(erm.data.meta, masks=None),
-        train=replace(erm.data.train, masks=None),
-    )
+    bare = {
+        name: replace(split, images=InMemory(split.everything().images))
+        for name in ("train", "meta", "test")
+        for split in [getattr(erm.data, name)]
+    }
+    data = replace(erm.data, **bare)
     page = Page(write_report([replace(erm, data=data)], tmp_path))
     assert "The upright mark" not in page.text
+    assert "Attention on the digit" not in page.text
+    assert "The training images have no masks." in page.text
     assert "Images that are made" not in page.text
 
 
@@ -204,6 +207,6 @@ def test_no_runs_are_refused(tmp_path: Path) -> None:
 
 
 def test_runs_on_other_images_are_refused(erm: LoadedRun, tmp_path: Path) -> None:
-    other = replace(erm, data=replace(erm.data, num_classes=4, num_groups=20))
+    other = replace(erm, data=replace(erm.data, class_names=("a", "b", "c", "d", "e")))
     with pytest.raises(ValueError, match="one report for each"):
         write_report([erm, other], tmp_path)

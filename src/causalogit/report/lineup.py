@@ -48,7 +48,8 @@ class Entry:
     def new_backgrounds(self) -> bool:
         """True for a method that replaces the backgrounds of its training images."""
         replaces = self.method is not None and issubclass(self.method, (ErmFactual, ClpFactual))
-        return replaces and self.runs[0].config.controls.train_fill != "none"
+        run = self.runs[0]
+        return replaces and run.config.controls.train_fill != "none" and run.data.train.has_masks
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,41 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from causalogit.evaluate.attention import attention_maps
 from causalogit.report.lineup import Entry
-from causalogit.report.pictures import data_uri, encode, magnified, picture, spotlight
-from causalogit.report.scene import Scene
+from causalogit.report.pictures import (
+    embedded,
+    encode,
+    is_photo,
+    magnified,
+    picture,
+    spotlight,
+)
+from causalogit.report.scene import Scene, evenly
+from causalogit.report.seen import see
 from causalogit.train.checkpoint import write_atomically
 from causalogit.train.load import LoadedRun
 
-RULE = (
-    "Not picked by hand: for every class the first test image on the next class's background; "
-    "then, until there are eight, on the background after that."
-)
+COUNT = 8
+"""Test images that are shown, at most."""
+
+
+def rule(scene: Scene) -> str:
+    """How the images were chosen, in words."""
+    some = "every class"
+    if len(scene.classes) > COUNT:
+        some = f"each of {COUNT} classes, evenly spread over all {len(scene.classes)},"
+    if not scene.has_attributes:
+        more = "" if len(scene.classes) >= COUNT else "; then, until there are eight, the next ones"
+        return f"Not picked by hand: for {some} the first test image{more}."
+    if not (scene.distinct and scene.attribute == "background" and len(scene.classes) <= COUNT):
+        return (
+            f"Not picked by hand: for {some} the first test image with {scene.an} that is not the "
+            "usual one of its class; then, until there are eight, with the one after that."
+        )
+    return (
+        f"Not picked by hand: for {some} the first test image on the next class's background; "
+        "then, until there are eight, on the background after that."
+    )
 
 
 @dataclass(frozen=True)
@@ -33,7 +57,6 @@ class Answer:
     says: str
     paint: str
     right: bool
-    follows: bool
 
 
 @dataclass(frozen=True)
@@ -43,25 +66,40 @@ class Example:
     uri: str
     alt: str
     name: str
-    background: str
     answers: list[Answer]
 
 
-def choose_examples(labels: Tensor, backgrounds: Tensor, classes: int, count: int = 8) -> list[int]:
-    """Indices of disagreeing images by the fixed `RULE`; fewer where the data has fewer.
+def choose_examples(
+    labels: Tensor,
+    attributes: Tensor,
+    usual: Sequence[int],
+    num_attributes: int,
+    count: int = COUNT,
+) -> list[int]:
+    """Indices of images by the fixed `rule`; fewer where the data has fewer.
+
+    Of every class in turn the first image with the attribute after the usual one, cyclically; then
+    with the one after that; then the second images. Without attributes, the first of every class,
+    then the second.
 
     Args:
         labels: `(N,)`.
-        backgrounds: `(N,)`; background c goes with class c.
-        classes: C.
-        count: how many.
+        attributes: `(N,)`.
+        usual: the attribute that goes with each class, `(C,)`.
+        num_attributes: how many there are.
+        count: how many images.
     """
-    chosen: list[int] = []
-    for step in range(1, classes):
-        for label in range(classes):
-            fits = (labels == label) & (backgrounds == (label + step) % classes)
-            chosen += fits.nonzero().squeeze(1)[:1].tolist()
-    return chosen[:count]
+    classes = evenly(len(usual), count)
+    steps = range(1, num_attributes) if num_attributes > 1 else range(1)
+    fitting = [
+        ((labels == label) & (attributes == (usual[label] + step) % num_attributes))
+        .nonzero()
+        .squeeze(1)[:count]
+        .tolist()
+        for step in steps
+        for label in classes
+    ]
+    return [own[nth] for nth in range(count) for own in fitting if nth < len(own)][:count]
 
 
 def look(
@@ -70,7 +108,8 @@ def look(
     """The same test images as every run of `pair` sees them; `sheet` gets them as one PNG."""
     test = pair[0][1].data.test
     chosen = torch.tensor(
-        choose_examples(test.labels, scene.background(test), len(scene.classes)), dtype=torch.long
+        choose_examples(test.labels, scene.attribute_of(test), scene.usual, len(scene.attributes)),
+        dtype=torch.long,
     )
     if not len(chosen):
         return []
@@ -82,38 +121,37 @@ def look(
         content = encode(torch.cat(rows, 1))
         write_atomically(sheet, lambda file: file.write(content))
     examples = []
-    for place, (label, background) in enumerate(
-        zip(batch.labels.tolist(), scene.background(test)[chosen].tolist(), strict=True)
+    for place, (label, attribute) in enumerate(
+        zip(batch.labels.tolist(), scene.attribute_of(test)[chosen].tolist(), strict=True)
     ):
-        name, colour = scene.classes[label], scene.backgrounds[background]
+        image = batch.images[place]
         answers = [
-            _answer(entry, says[place], pictures[place], label, background, scene)
+            _answer(entry, says[place], embedded(pictures[place], is_photo(image)), label, scene)
             for (entry, _), (says, pictures) in zip(pair, lit, strict=True)
         ]
-        alt = f"Test image: {scene.object} {name} on {colour}."
-        examples.append(Example(picture(batch.images[place]), alt, name, colour, answers))
+        alt = f"Test image: {scene.object} {scene.named(label, attribute)}."
+        # a colour is to be seen; any other attribute has to be said
+        name = scene.classes[label] if scene.paints else scene.named(label, attribute)
+        examples.append(Example(picture(image), alt, name, answers))
     return examples
 
 
 def _seen(run: LoadedRun, images: Tensor) -> tuple[list[int], list[Tensor]]:
     with torch.no_grad():
         says = run.model(images).argmax(1)
-    maps = attention_maps(run.model, images, says, fill=run.data.mean, stride=1)
+    maps = see(run, images, says, fine=True)
     return says.tolist(), [spotlight(image, m) for image, m in zip(images, maps, strict=True)]
 
 
-def _answer(
-    entry: Entry, says: int, seen: Tensor, label: int, background: int, scene: Scene
-) -> Answer:
+def _answer(entry: Entry, says: int, uri: str, label: int, scene: Scene) -> Answer:
     right = says == label
     return Answer(
         entry.title,
         entry.tone,
-        data_uri(encode(seen)),
+        uri,
         f"Where {entry.title} looks; it says {scene.classes[says]}, "
         + ("which is right." if right else "which is wrong."),
         scene.classes[says],
-        scene.paints[says] if says < len(scene.paints) else scene.paints[0],
+        scene.paint_of(says),
         right,
-        says == background,
     )

@@ -1,8 +1,9 @@
-"""What is measured for the report alone: attention, and answers that follow the background."""
+"""What is measured for the report alone: attention, and answers that follow the attribute."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from statistics import mean, stdev
@@ -10,10 +11,11 @@ from statistics import mean, stdev
 import torch
 from torch import Tensor
 
-from causalogit.evaluate.attention import attention_inside, attention_maps
+from causalogit.evaluate.attention import attention_inside
 from causalogit.evaluate.metrics import predict
 from causalogit.report.lineup import Entry
-from causalogit.report.scene import Scene
+from causalogit.report.scene import Scene, describe_scene
+from causalogit.report.seen import see
 from causalogit.train.load import LoadedRun
 
 MEASURED = 200
@@ -35,14 +37,17 @@ class Spread:
 
 @dataclass(frozen=True)
 class Measures:
-    """Shares, 0 to 1, of one method.
+    """Shares, 0 to 1, of one method; None where there is nothing to measure.
 
     Attributes:
         inside: attention on the object; None where the test images have no masks.
         area: what `inside` would be if the model looked everywhere alike.
-        misled: right answers on test images whose background goes with another class.
-        agreeing: right answers on test images whose background goes with their class.
-        follows: answers, on the images of `misled`, that name the background's class.
+        misled: right answers on test images whose attribute is not the usual one of their class.
+        agreeing: right answers on test images whose attribute is.
+        follows: answers, on the images of `misled`, that name the class their attribute goes with.
+        balanced: right answers, every class alike.
+        worst: right answers in the class that does worst.
+        classes: right answers in each class, the mean over seeds.
     """
 
     inside: Spread | None
@@ -50,24 +55,45 @@ class Measures:
     misled: Spread | None
     agreeing: Spread | None
     follows: Spread | None
+    balanced: Spread | None = None
+    worst: Spread | None = None
+    classes: tuple[float | None, ...] = ()
 
 
-def measure(entry: Entry, scene: Scene) -> Measures:
+def measure(entry: Entry) -> Measures:
     """Measure every run of a method on its own test set."""
-    rows = [_measure_run(run, scene) for run in entry.runs]
+    rows = [_measure_run(run) for run in entry.runs]
 
-    def spread(pick: Callable[[dict[str, float]], float]) -> Spread | None:
-        values = [value for row in rows if not isnan(value := pick(row))]
+    def spread(name: str) -> Spread | None:
+        values = [row[name] for row in rows if not isnan(row.get(name, math.nan))]
         return Spread.of(values) if values else None
 
-    area = spread(lambda row: row["area"])
+    area = spread("area")
+    by_class = [spread(f"class/{label}") for label in range(entry.runs[0].data.num_classes)]
     return Measures(
-        inside=spread(lambda row: row["inside"]),
+        inside=spread("inside"),
         area=None if area is None else area.mean,
-        misled=spread(lambda row: row["misled"]),
-        agreeing=spread(lambda row: row["agreeing"]),
-        follows=spread(lambda row: row["follows"]),
+        misled=spread("misled"),
+        agreeing=spread("agreeing"),
+        follows=spread("follows"),
+        balanced=spread("balanced"),
+        worst=spread("worst"),
+        classes=tuple(None if own is None else own.mean for own in by_class),
     )
+
+
+def shown_measures(scene: Scene, measures: Mapping[str, Measures]) -> dict[str, str]:
+    """Names of the measures that tell something about these data, with their titles."""
+    shown = {}
+    if any(own.inside is not None for own in measures.values()):
+        shown["inside"] = f"Attention on the {scene.object}"
+    if scene.distinct:
+        shown["misled"] = f"Right where the {scene.attribute} misleads"
+        shown["follows"] = f"Names the {scene.attribute}'s class instead"
+    else:
+        shown["balanced"] = "Right, every class alike"
+        shown["worst"] = "Right in the class that does worst"
+    return shown
 
 
 def measured_images(count: int) -> Tensor:
@@ -75,22 +101,42 @@ def measured_images(count: int) -> Tensor:
     return torch.arange(0, count, max(1, -(-count // MEASURED)))
 
 
-def _measure_run(run: LoadedRun, scene: Scene) -> dict[str, float]:
+def _measure_run(run: LoadedRun) -> dict[str, float]:
     test = run.data.test
     answers = predict(run.model, test, torch.device("cpu")).argmax(1)
+    right = (answers == test.labels).double()
+    by_class = [right[test.labels == label].mean().item() for label in range(run.data.num_classes)]
+    known = [accuracy for accuracy in by_class if not isnan(accuracy)]
+    row = {f"class/{label}": accuracy for label, accuracy in enumerate(by_class)}
+    row |= {"balanced": mean(known), "worst": min(known)}
+    return row | _answers(run, answers) | _attention(run, answers)
+
+
+def _answers(run: LoadedRun, answers: Tensor) -> dict[str, float]:
+    """What the answers have to do with the attributes; nothing where there are none."""
+    scene, test = describe_scene(run), run.data.test
+    if not scene.has_attributes:
+        return {}
     agrees, right = scene.agrees(test), (answers == test.labels).double()
-    follows = (answers == scene.background(test)).double()
-    row = {
-        "misled": right[~agrees].mean().item(),
-        "agreeing": right[agrees].mean().item(),
-        "follows": follows[~agrees].mean().item(),
-        "inside": float("nan"),
-        "area": float("nan"),
-    }
-    if test.has_masks:
-        some = test.batch(measured_images(len(test)))
-        maps = attention_maps(run.model, some.images, answers[some.indices], fill=run.data.mean)
-        assert some.masks is not None
-        row["inside"] = attention_inside(maps, some.masks).nanmean().item()
-        row["area"] = some.masks.mean().item()
+    row = {"misled": right[~agrees].mean().item(), "agreeing": right[agrees].mean().item()}
+    if scene.distinct:
+        attributes = scene.attribute_of(test)
+        # an attribute that is usual with no class leads nowhere
+        leads = ~agrees & torch.isin(attributes, torch.tensor(scene.usual))
+        follows = (scene.usual_of(answers) == attributes).double()
+        row["follows"] = follows[leads].mean().item()
     return row
+
+
+def _attention(run: LoadedRun, answers: Tensor) -> dict[str, float]:
+    """The share on the object; nothing where there are no masks."""
+    test = run.data.test
+    if not test.has_masks:
+        return {}
+    some = test.batch(measured_images(len(test)))
+    assert some.masks is not None
+    maps = see(run, some.images, answers[some.indices])
+    return {
+        "inside": attention_inside(maps, some.masks).nanmean().item(),
+        "area": some.masks.mean().item(),
+    }

@@ -12,9 +12,11 @@ from markupsafe import Markup
 from matplotlib.lines import Line2D
 
 from causalogit.report import palette
+from causalogit.report.facts import Facts, state_facts
+from causalogit.report.figures.classes import MOST_METHODS, class_key, class_panels, shown_classes
 from causalogit.report.figures.curves import curve_key, curve_panels
 from causalogit.report.figures.draw import Panel, write_png
-from causalogit.report.figures.groups import group_panel
+from causalogit.report.figures.groups import group_panel, has_groups, shown_attributes
 from causalogit.report.figures.perturbation import (
     Response,
     perturbation_key,
@@ -23,11 +25,20 @@ from causalogit.report.figures.perturbation import (
 )
 from causalogit.report.headline import headline
 from causalogit.report.lineup import Entry, Lineup, line_up
-from causalogit.report.looks import RULE, look
-from causalogit.report.measures import Spread, measure, measured_images
+from causalogit.report.looks import look, rule
+from causalogit.report.marks import Marks, marks_of
+from causalogit.report.measures import (
+    Measures,
+    Spread,
+    measure,
+    measured_images,
+    shown_measures,
+)
+from causalogit.report.noise import noise_panels, noise_rows
 from causalogit.report.record import environments, records
 from causalogit.report.scene import Scene, describe_scene
-from causalogit.report.table import AVERAGES, COLUMNS, LAST_COLUMNS, budgets, results
+from causalogit.report.seen import attention_method
+from causalogit.report.table import budgets, choose_columns, results
 from causalogit.report.trained_on import augmentation_strips, parts, training_strips
 from causalogit.report.words import method_in_words
 from causalogit.train.checkpoint import write_text
@@ -49,7 +60,23 @@ class ResponseSection:
     entry: Entry
     run: LoadedRun
     given: Response
+    marks: Marks
     drawings: list[Drawing]
+
+
+@dataclass(frozen=True)
+class GroupSection:
+    """Accuracies of groups or of classes, and what is left out of them.
+
+    Attributes:
+        drawings: a table an entry; or the panels of the classes.
+        entries: who is in the panels of the classes; empty where there are tables.
+        left_out: what is not shown, in words.
+    """
+
+    drawings: list[Drawing]
+    entries: list[Entry]
+    left_out: str
 
 
 def write_report(runs: Sequence[LoadedRun], folder: Path) -> Path:
@@ -75,29 +102,34 @@ def write_report(runs: Sequence[LoadedRun], folder: Path) -> Path:
     scene = describe_scene(shown)
     if any(describe_scene(run) != scene for run in runs):
         raise ValueError("the runs differ in what their images show: write one report for each")
-    measures = {entry.key: measure(entry, scene) for entry in lineup.entries}
+    facts = state_facts(shown)
+    measures = {entry.key: measure(entry) for entry in lineup.entries}
+    columns = choose_columns(lineup.entries, scene, facts)
     figures = folder / "figures"
     html = _template().render(
         palette=palette,
         css=Markup(palette.css()),
         run=shown,
         scene=scene,
+        facts=facts,
         lineup=lineup,
         pair=pair,
         headline=headline(lineup, measures, scene),
         examples=look(pair, scene, figures / "looks.png"),
-        rule=RULE,
+        attention=attention_method(shown),
+        rule=rule(scene),
         measures=measures,
+        relies=shown_measures(scene, measures),
         measured=len(measured_images(len(shown.data.test))),
-        rows=results(lineup.entries),
-        columns=COLUMNS,
-        last_columns=LAST_COLUMNS,
+        rows=results(lineup.entries, columns),
+        columns=columns,
         in_words=method_in_words,
-        averages=AVERAGES,
         budgets=budgets(lineup.entries),
-        groups=_groups(lineup, scene, figures),
-        curves=_curves(lineup, figures),
-        responses=_responses(lineup, scene, figures),
+        groups=_groups(lineup, measures, scene, facts, figures),
+        curves=_curves(lineup, scene, figures),
+        responses=_responses(lineup, scene, facts, figures),
+        noise=noise_rows(lineup.entries),
+        suspicions=_suspicions(lineup, figures),
         parts=parts(shown, scene),
         training=training_strips(shown, scene),
         augmentations=augmentation_strips(lineup.entries, scene),
@@ -149,24 +181,57 @@ def _draw(
     return [Drawing(panel, panel.svg(f"{name}-{place}")) for place, panel in enumerate(panels)]
 
 
-def _groups(lineup: Lineup, scene: Scene, figures: Path) -> list[Drawing]:
-    return _draw([group_panel(e, scene) for e in lineup.entries], "groups", figures, columns=4)
+def _groups(
+    lineup: Lineup, measures: dict[str, Measures], scene: Scene, facts: Facts, figures: Path
+) -> GroupSection:
+    if scene.has_attributes and all(has_groups(entry) for entry in lineup.entries):
+        panels = [group_panel(entry, scene) for entry in lineup.entries]
+        left_out = _left_out(
+            (len(scene.shown), len(scene.classes), "classes"),
+            (len(shown_attributes(scene)), len(scene.attributes), f"{scene.attribute}s"),
+        )
+        return GroupSection(_draw(panels, "groups", figures, columns=4), [], left_out)
+    pair = [entry for entry, _ in lineup.pair()]
+    entries = list(lineup.entries)
+    if len(entries) > MOST_METHODS:
+        others = [entry for entry in entries if entry not in pair]
+        entries = [*pair, *others][:MOST_METHODS]
+    run = lineup.pair()[-1][1]
+    classes = shown_classes(run.data.class_counts, facts.tail)
+    panels = class_panels(entries, measures, scene, run.data.class_counts, classes)
+    left_out = _left_out(
+        (len(classes), len(scene.classes), "classes"),
+        (len(entries), len(lineup.entries), "methods"),
+    )
+    return GroupSection(_draw(panels, "classes", figures, 2, class_key(entries)), entries, left_out)
 
 
-def _curves(lineup: Lineup, figures: Path) -> list[Drawing]:
-    panels = curve_panels(lineup.entries)
+def _left_out(*shown: tuple[int, int, str]) -> str:
+    """How many are shown of what is not shown whole."""
+    parts = [f"{some} of {every} {what}" for some, every, what in shown if some < every]
+    return f"Shown: {' and '.join(parts)}." if parts else ""
+
+
+def _curves(lineup: Lineup, scene: Scene, figures: Path) -> list[Drawing]:
+    panels = curve_panels(lineup.entries, "group" if scene.has_attributes else "class")
     return _draw(panels, "curves", figures, 3, curve_key(lineup.entries))
 
 
-def _responses(lineup: Lineup, scene: Scene, figures: Path) -> list[ResponseSection]:
+def _responses(lineup: Lineup, scene: Scene, facts: Facts, figures: Path) -> list[ResponseSection]:
     sections = []
     for entry in lineup.entries:
         run = entry.runs[0]
         if run.perturbations is None:
             continue
-        agrees = run.perturbations.groups % len(scene.backgrounds) == run.perturbations.labels
-        given = response(run.perturbations, agrees, entry.form or "")
-        panels = perturbation_panels(run.perturbations, given)
-        drawings = _draw(panels, f"delta-{entry.key}", figures, 5, perturbation_key(given))
-        sections.append(ResponseSection(entry, run, given, drawings))
+        marks = marks_of(run, scene, facts)
+        given = response(run.perturbations, marks.common, entry.form or "")
+        panels = perturbation_panels(run.perturbations, given, marks.where)
+        key = perturbation_key(given, marks.words)
+        drawings = _draw(panels, f"delta-{entry.key}", figures, 5, key)
+        sections.append(ResponseSection(entry, run, given, marks, drawings))
     return sections
+
+
+def _suspicions(lineup: Lineup, figures: Path) -> list[Drawing]:
+    panels = noise_panels(lineup.entries)
+    return _draw(panels, "noise", figures, 3) if panels else []

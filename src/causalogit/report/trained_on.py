@@ -22,7 +22,7 @@ from causalogit.train.load import LoadedRun
 
 _PURPOSE = {
     "train": "the classifier learns from it",
-    "meta": "small and clean; CLP's second network and some controls learn from it",
+    "meta": "small; CLP's second network and some controls learn from it",
     "validation": "picks the selected epoch",
     "test": "every result in this report",
 }
@@ -30,22 +30,31 @@ _PURPOSE = {
 
 @dataclass(frozen=True)
 class Part:
-    """One split."""
+    """One split.
+
+    Attributes:
+        name, size, purpose: of the split.
+        agreeing: images whose attribute is the usual one of their class; None without attributes.
+        wrong: labels that are wrong.
+        origin: where its images came from.
+    """
 
     name: str
     size: int
-    agreeing: float
+    agreeing: float | None
+    wrong: float
     purpose: str
+    origin: str
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image with its caption."""
+    """An image with its caption, and the name of its class."""
 
     uri: str
     alt: str
     caption: str
-    paint: str = ""
+    name: str
 
 
 @dataclass(frozen=True)
@@ -58,38 +67,67 @@ class Strip:
 
 
 def parts(run: LoadedRun, scene: Scene) -> list[Part]:
-    """Sizes of the splits, and in which share of each the background agrees with the class."""
-    splits = {name: getattr(run.data, name) for name in _PURPOSE}
-    return [
-        Part(name, len(split), scene.agrees(split).double().mean().item(), _PURPOSE[name])
-        for name, split in splits.items()
-    ]
+    """Size, bias and origin of every split."""
+    found = []
+    for name, usually in _PURPOSE.items():
+        split: Split = getattr(run.data, name)
+        agreeing = scene.agrees(split).double().mean().item() if scene.has_attributes else None
+        wrong = split.wrong.double().mean().item()
+        clean = name == "meta" and not wrong
+        purpose = usually.replace("small;", "small and clean;") if clean else usually
+        origin = run.data.origins.get(name, "")
+        found.append(Part(name, len(split), agreeing, wrong, purpose, origin))
+    return found
 
 
 def training_strips(run: LoadedRun, scene: Scene) -> list[Strip]:
-    """The first training image of every class on its own background, and on any other."""
+    """The first training image of every class that is shown, for each kind of training image.
+
+    With attributes these are the images with the usual one, and all others; with wrong labels,
+    images with right and with wrong ones.
+    """
     train = run.data.train
-    agrees = scene.agrees(train)
-    share = agrees.double().mean().item()
-    kinds = (
-        (f"{share:.0%} of the training images", "background and class agree", agrees),
-        (f"{1 - share:.0%} of the training images", "background and class disagree", ~agrees),
-    )
-    return [
-        strip
-        for title, note, wanted in kinds
-        if (strip := Strip(title, note, list(_first_of_each(train, wanted, scene)))).pictures
-    ]
+    every = torch.ones(len(train), dtype=torch.bool)
+    kinds: list[tuple[str, Tensor]] = [("one image of every class", every)]
+    if scene.has_attributes:
+        agrees = scene.agrees(train)
+        kinds = [
+            (f"{scene.attribute} and class agree", agrees),
+            (f"{scene.attribute} and class disagree", ~agrees),
+        ]
+    elif train.wrong.any():
+        kinds = [("the label is right", ~train.wrong), ("the label is wrong", train.wrong)]
+    strips = []
+    for note, wanted in kinds:
+        share = wanted.double().mean().item()
+        title = "Training images" if share == 1 else f"{share:.0%} of the training images"
+        strips.append(
+            Strip(title, _of_many(note, scene), list(_first_of_each(train, wanted, scene)))
+        )
+    return [strip for strip in strips if strip.pictures]
+
+
+def _of_many(note: str, scene: Scene) -> str:
+    """The note, and how many classes are shown where not all are."""
+    if len(scene.shown) == len(scene.classes):
+        return note
+    return f"{note}; {len(scene.shown)} of {len(scene.classes)} classes".lstrip("; ")
 
 
 def _first_of_each(split: Split, wanted: Tensor, scene: Scene) -> Iterator[Picture]:
-    for label, name in enumerate(scene.classes):
+    wrong, attributes = split.wrong, scene.attribute_of(split)
+    for label in scene.shown:
         for index in (wanted & (split.labels == label)).nonzero().squeeze(1)[:1].tolist():
-            background = scene.background(split)[index]
-            caption = f"{name}, {scene.backgrounds[background]}"
-            alt = f"Training image: {scene.object} {name} on {scene.backgrounds[background]}."
+            said = caption = scene.named(label, int(attributes[index]))
+            if scene.has_attributes:
+                caption = f"{scene.classes[label]}, {scene.attributes[attributes[index]]}"
+            if wrong[index] and split.true_labels is not None:
+                true = scene.classes[split.true_labels[index]]
+                caption += f"; in truth {true}"
+                said += f", which is wrong: it is {true}"
+            alt = f"Training image: {scene.object} {said}."
             image = split.batch(torch.tensor([index])).images[0]
-            yield Picture(picture(image), alt, caption, scene.paints[background])
+            yield Picture(picture(image), alt, caption, scene.classes[label])
 
 
 def augmentation_strips(entries: Sequence[Entry], scene: Scene) -> list[list[Strip]]:
@@ -107,9 +145,9 @@ def augmentation_strips(entries: Sequence[Entry], scene: Scene) -> list[list[Str
         split: Split = getattr(entries[0].runs[0].data, name)
         if not split.has_masks:
             continue
-        batch = split.batch(_one_of_each(split, len(scene.classes)))
+        batch = split.batch(_one_of_each(split, scene.shown))
         images = "Training images" if name == "train" else "Meta images"
-        plain = _strip(f"{images}, as they are", "", batch.images, batch, scene)
+        plain = _strip(f"{images}, as they are", _of_many("", scene), batch.images, batch, scene)
         made = _augmented(users[0].runs[0], batch, kind, fill)
         word, note = _KINDS[kind]
         note += f" Used by {', '.join(user.title for user in users)}."
@@ -160,8 +198,8 @@ def _augmented(run: LoadedRun, batch: Batch, kind: str, fill: FillName) -> Tenso
     return transform(batch.images, batch.masks, batch.labels, generator).detach()
 
 
-def _one_of_each(split: Split, classes: int) -> Tensor:
-    firsts = [(split.labels == label).nonzero().squeeze(1)[:1] for label in range(classes)]
+def _one_of_each(split: Split, classes: Sequence[int]) -> Tensor:
+    firsts = [(split.labels == label).nonzero().squeeze(1)[:1] for label in classes]
     return torch.cat(firsts)
 
 
@@ -171,7 +209,7 @@ def _strip(title: str, note: str, images: Tensor, batch: Batch, scene: Scene) ->
         title,
         note,
         [
-            Picture(picture(image), f"{title}: an image of class {name}.", name)
+            Picture(picture(image), f"{title}: an image of class {name}.", name, name)
             for image, name in zip(images, names, strict=True)
         ],
     )

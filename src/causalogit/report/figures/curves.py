@@ -24,9 +24,9 @@ _CURVES = (
         "every validation image counts alike",
     ),
     (
-        "Validation accuracy, worst group",
+        "Validation accuracy, worst {group}",
         ("validation/accuracy/worst_group",),
-        "only the group that does worst",
+        "only the {group} that does worst",
     ),
     (
         "Strength of the expert, alpha",
@@ -36,10 +36,10 @@ _CURVES = (
 )
 
 
-def curve_panels(entries: Sequence[Entry]) -> list[Panel]:
-    """One panel a quantity that any run has recorded."""
+def curve_panels(entries: Sequence[Entry], group: str = "group") -> list[Panel]:
+    """One panel a quantity that any run has recorded; `group` is the word for a group."""
     return [
-        _panel(title, names, note, entries)
+        _panel(title.format(group=group), names, note.format(group=group), entries)
         for title, names, note in _CURVES
         if any(_series(row, names) is not None for e in entries for run in e.runs
                for row in run.history)

@@ -86,6 +86,11 @@ class Panel:
         return inline(file.getvalue(), name, self.alt)
 
 
+def short(name: str, most: int = 18) -> str:
+    """A name cut to what fits beside a figure."""
+    return name if len(name) <= most else name[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
 def inline(svg: str, name: str, alt: str) -> Markup:
     """A stand-alone SVG file made fit for an HTML page: themed, with ids of its own."""
     body = svg[svg.index("<svg") :]

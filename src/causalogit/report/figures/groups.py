@@ -1,4 +1,4 @@
-"""Accuracy of every group, as a table of classes and backgrounds."""
+"""Accuracy of every group, as a table of classes and attributes."""
 
 from __future__ import annotations
 
@@ -7,49 +7,82 @@ from statistics import mean
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from causalogit.report.figures.draw import Panel
+from causalogit.report.figures.draw import Panel, short
 from causalogit.report.lineup import Entry
 from causalogit.report.palette import LIGHT
-from causalogit.report.scene import Scene
+from causalogit.report.scene import MOST_CLASSES, Scene, evenly
 
 
 def group_panel(entry: Entry, scene: Scene) -> Panel:
-    """Classes down, backgrounds across; where the two agree the cell has a frame."""
+    """Classes down, attributes across; the usual attribute of a class has a frame.
+
+    At most ten of each, evenly spread.
+    """
+    across = shown_attributes(scene)
     table = group_table(entry, scene)
 
     def draw(axes: Axes) -> None:
         for row, values in enumerate(table):
             for column, value in enumerate(values):
-                _cell(axes, row, column, value, framed=row == column)
-        rows, columns = len(table), len(table[0])
+                framed = scene.usual[scene.shown[row]] == across[column]
+                _cell(axes, row, column, value, framed=framed)
+        rows, columns = len(table), len(across)
         axes.set(xlim=(-0.02, columns + 0.02), ylim=(rows + 0.02, -0.62), aspect="equal")
         axes.set_xticks([])
-        axes.set_yticks([row + 0.5 for row in range(rows)], scene.classes)
-        for column in range(columns):
-            axes.add_patch(
-                Rectangle((column + 0.06, -0.5), 0.88, 0.34, facecolor=scene.paints[column], lw=0)
-            )
+        names = [short(scene.classes[label]) for label in scene.shown]
+        axes.set_yticks([row + 0.5 for row in range(rows)], names)
+        for column, attribute in enumerate(across):
+            _head(axes, column, attribute, scene)
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
 
     return Panel(entry.title, _alt(entry, scene, table), draw, (280, 258))
 
 
-def _alt(entry: Entry, scene: Scene, table: list[list[float | None]]) -> str:
-    rows = [
-        f"{name}: " + ", ".join("none" if value is None else f"{100 * value:.0f}" for value in row)
-        for name, row in zip(scene.classes, table, strict=True)
-    ]
-    return (
-        f"Test accuracy of {entry.title} in per cent on {', '.join(scene.backgrounds)}. "
-        + "; ".join(rows)
-        + "."
+def shown_attributes(scene: Scene) -> list[int]:
+    """The attributes that are shown: all, or ten, evenly spread over their order."""
+    return evenly(len(scene.attributes), MOST_CLASSES)
+
+
+def _head(axes: Axes, column: int, attribute: int, scene: Scene) -> None:
+    """A column's attribute: its colour, else its name."""
+    if scene.paints:
+        box = (column + 0.06, -0.5), 0.88, 0.34
+        axes.add_patch(Rectangle(*box, facecolor=scene.paints[attribute], lw=0))
+        return
+    few = len(shown_attributes(scene)) <= 3
+    axes.text(
+        column + 0.5,
+        -0.12,
+        short(scene.attributes[attribute], 12),
+        ha="center" if few else "left",
+        va="bottom",
+        rotation=0 if few else 40,
+        fontsize=10,
+        color=LIGHT["muted"],
     )
 
 
+def _alt(entry: Entry, scene: Scene, table: list[list[float | None]]) -> str:
+    rows = [
+        f"{scene.classes[label]}: "
+        + ", ".join("none" if value is None else f"{100 * value:.0f}" for value in row)
+        for label, row in zip(scene.shown, table, strict=True)
+    ]
+    names = ", ".join(scene.attributes[attribute] for attribute in shown_attributes(scene))
+    return (
+        f"Test accuracy of {entry.title} in per cent {scene.on} {names}. " + "; ".join(rows) + "."
+    )
+
+
+def has_groups(entry: Entry) -> bool:
+    """Whether the runs have kept an accuracy for every group: not where there are too many."""
+    return any(name.startswith("accuracy/group/") for name in entry.runs[0].row["selected"])
+
+
 def group_table(entry: Entry, scene: Scene) -> list[list[float | None]]:
-    """Mean accuracy over seeds by class and background; None for a group without test images."""
-    width = len(scene.backgrounds)
+    """Mean accuracy over seeds by class and attribute; None for a group without test images."""
+    width = len(scene.attributes)
 
     def accuracy(group: int) -> float | None:
         name = f"accuracy/group/{group}"
@@ -57,8 +90,8 @@ def group_table(entry: Entry, scene: Scene) -> list[list[float | None]]:
         return mean(values) if values else None
 
     return [
-        [accuracy(label * width + background) for background in range(width)]
-        for label in range(len(scene.classes))
+        [accuracy(label * width + attribute) for attribute in shown_attributes(scene)]
+        for label in scene.shown
     ]
 
 

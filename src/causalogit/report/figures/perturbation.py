@@ -17,7 +17,7 @@ from causalogit.report.words import characteristic_in_words
 from causalogit.train.load import Perturbations
 
 _DASHES = (0, (4, 2))
-_SHOWN = 700  # majority images drawn, evenly spaced; of the minority all
+_SHOWN = 700  # images of each kind that are drawn, evenly spaced
 
 
 def alpha_of(delta: Tensor) -> Tensor:
@@ -48,59 +48,69 @@ class Response:
         what: "alpha" or "delta at the label".
         label: that number, `(N,)`.
         others: mean delta over the other classes, `(N,)`; None where alpha is shown.
-        agrees: True where an image's background goes with its class, `(N,)`.
+        common: True for images of the more common kind, `(N,)`.
     """
 
     what: str
     label: Tensor
     others: Tensor | None
-    agrees: Tensor
+    common: Tensor
 
-    def mean(self, agrees: bool) -> float | None:
-        """Mean over the images whose background agrees, or over the others; None without any."""
-        some = self.label[(self.agrees == agrees) & ~self.label.isnan()]
+    @property
+    def thinned(self) -> tuple[bool, bool]:
+        """Whether there are more images of each kind than are drawn."""
+        common = int(self.common.sum())
+        return common > _SHOWN, len(self.common) - common > _SHOWN
+
+    def mean(self, common: bool) -> float | None:
+        """Mean over the images of the common kind, or over the others; None without any."""
+        some = self.label[(self.common == common) & ~self.label.isnan()]
         return some.mean().item() if len(some) else None
 
 
-def response(perturbations: Perturbations, agrees: Tensor, form: str) -> Response:
+def response(perturbations: Perturbations, common: Tensor, form: str) -> Response:
     """Delta at the label, or for the form "expert" its strength alpha."""
     delta = perturbations.delta.float()
     if form == "expert":
-        return Response("alpha", alpha_of(delta).float(), None, agrees)
+        return Response("alpha", alpha_of(delta).float(), None, common)
     own = F.one_hot(perturbations.labels, delta.shape[1]).bool()
     others = (delta * ~own).sum(1) / (~own).sum(1)
-    return Response("delta at the label", delta[own], others, agrees)
+    return Response("delta at the label", delta[own], others, common)
 
 
-def perturbation_panels(perturbations: Perturbations, given: Response) -> list[Panel]:
-    """One panel a characteristic, all of one height."""
+def perturbation_panels(
+    perturbations: Perturbations, given: Response, where: tuple[str, str]
+) -> list[Panel]:
+    """One panel a characteristic, all of one height; `where` says what the two kinds are."""
     return [
-        _panel(name, perturbations.characteristics[:, column].float(), given)
+        _panel(name, perturbations.characteristics[:, column].float(), given, where)
         for column, name in enumerate(perturbations.names)
     ]
 
 
-def perturbation_key(given: Response) -> list[Line2D]:
-    """Which mark is what."""
+def perturbation_key(given: Response, words: tuple[str, str]) -> list[Line2D]:
+    """Which mark is what; `words` says what the two kinds of images are."""
     marks = [
-        Line2D([], [], color=LIGHT[colour], marker=marker, ls="", label=f"{given.what}: {label}")
-        for colour, marker, label in (
-            ("majority", "o", "background agrees"),
-            ("minority", "^", "background disagrees"),
-        )
+        Line2D([], [], color=LIGHT[colour], marker=marker, ls="", label=f"{given.what}: {word}")
+        for colour, marker, word in zip(("majority", "minority"), "o^", words, strict=True)
+        if word
     ]
     if given.others is not None:
         marks.append(Line2D([], [], color=LIGHT["ink"], ls=_DASHES, label="mean at other classes"))
     return marks
 
 
-def _panel(name: str, values: Tensor, given: Response) -> Panel:
+def _some(kind: Tensor) -> Tensor:
+    """The places of a kind of images that are drawn."""
+    places = kind.nonzero().squeeze(1)
+    return places[:: max(1, -(-len(places) // _SHOWN))]
+
+
+def _panel(name: str, values: Tensor, given: Response, where: tuple[str, str]) -> Panel:
     def draw(axes: Axes) -> None:
-        some = given.agrees.nonzero().squeeze(1)
-        some = some[:: max(1, -(-len(some) // _SHOWN))]
         for index, colour, marker, size in (
-            (some, LIGHT["majority"], "o", 9),
-            ((~given.agrees).nonzero().squeeze(1), LIGHT["minority"], "^", 14),
+            (_some(given.common), LIGHT["majority"], "o", 9),
+            (_some(~given.common), LIGHT["minority"], "^", 14),
         ):
             axes.scatter(
                 values[index],
@@ -118,11 +128,11 @@ def _panel(name: str, values: Tensor, given: Response) -> Panel:
         _limits(axes, values, given)
 
     means = [
-        f"{word} {mean:.2f}"
-        for word, agrees in (("agrees", True), ("disagrees", False))
-        if (mean := given.mean(agrees)) is not None
+        f"{mean:.2f} where {words}"
+        for words, common in zip(where, (True, False), strict=True)
+        if (mean := given.mean(common)) is not None
     ]
-    alt = f"{given.what} against {name}. Mean where the background {', '.join(means)}."
+    alt = f"{given.what} against {name}. Mean {', '.join(means)}."
     note = characteristic_in_words(name)
     return Panel(name, alt, draw, (196, 150), note, margins=(36, 22, 8, 6))
 

@@ -1,0 +1,48 @@
+"""Wrong labels: what tells them from right ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from causalogit.methods.clp import label_lead
+from causalogit.report.figures.draw import Panel
+from causalogit.report.figures.noise import noise_panel
+from causalogit.report.lineup import Entry
+from causalogit.report.measures import Spread
+
+
+@dataclass(frozen=True)
+class NoiseRow:
+    """Areas under the ROC curve of one method; None where it was not measured."""
+
+    entry: Entry
+    by_delta: Spread | None
+    by_loss: Spread | None
+
+
+def noise_rows(entries: Sequence[Entry]) -> list[NoiseRow]:
+    """A row a method; empty where no run has measured anything."""
+    rows = [NoiseRow(entry, _area(entry, "auroc"), _area(entry, "auroc_loss")) for entry in entries]
+    return rows if any(row.by_delta or row.by_loss for row in rows) else []
+
+
+def noise_panels(entries: Sequence[Entry]) -> list[Panel]:
+    """What delta holds against right and wrong labels, one panel a CLP method, its first run."""
+    panels = []
+    for entry in entries:
+        given = entry.runs[0].perturbations
+        if given is None or given.true_labels is None:
+            continue
+        wrong = given.true_labels != given.labels
+        if wrong.any() and not wrong.all():
+            lead = label_lead(given.delta.float(), given.labels)
+            note = f"seed {entry.runs[0].config.seed}, after the last epoch"
+            panels.append(noise_panel(entry.title, lead, wrong, note))
+    return panels
+
+
+def _area(entry: Entry, name: str) -> Spread | None:
+    found = [run.row.get("noise", {}).get(name) for run in entry.runs]
+    values = [value for value in found if value is not None]
+    return Spread.of(values) if values else None
