@@ -122,9 +122,7 @@ def test_copies_within_a_split_are_left_out_and_that_is_said(good, caplog):
         samples = read(good)
     assert len(samples) == 14
     assert samples.labels.tolist() == [(i + 1) % 2 for i in range(16) if i not in (4, 8)]
-    assert "2 images are copies of others, byte for byte, and are left out (the first: row 4)" in (
-        caplog.text
-    )
+    assert "left out as copies of others, byte for byte: 2 (the first: row 4)" in caplog.text
 
 
 def test_many_bad_rows_come_in_one_error_in_their_order(photo, tmp_path):

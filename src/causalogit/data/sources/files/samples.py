@@ -113,7 +113,7 @@ def _size_and_time(file: Path) -> tuple[int, int] | None:
 def _without(again: Sequence[int], records: Sequence[Record], source: str) -> Tensor:
     """Places of all photos but the copies."""
     _logger.warning(
-        "%s: %d images are copies of others, byte for byte, and are left out (the first: %s)",
+        "%s: left out as copies of others, byte for byte: %d (the first: %s)",
         source,
         len(again),
         records[again[0]].where,
