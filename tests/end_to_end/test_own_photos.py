@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,17 @@ def test_a_table_with_masks_and_groups(photos, tmp_path):
         tmp_path / "run", "--method", "clp_factual", "--data.source", str(photos / "photos.csv")
     )
     assert {f"accuracy/group/{group}" for group in range(4)} <= set(last)
+
+
+def test_masks_of_the_meta_photos_are_enough_for_budget_b(photos, tmp_path, capsys):
+    table = photos / "photos.csv"
+    head, *rows = table.read_text().splitlines()
+    rows = [re.sub(r"masks/[^,]*", "", row) if not row.endswith("meta") else row for row in rows]
+    table.write_text("\n".join([head, *rows]) + "\n")
+    trained(tmp_path / "b", "--method", "clp", "--data.source", str(table))
+    options = ["train", "--method", "clp_factual", "--data.source", str(table), *TINY]
+    assert main([*options, "--out", str(tmp_path / "c")]) == 1
+    assert "masks" in capsys.readouterr().err
 
 
 def test_bad_rows_stop_the_command_before_it_trains(photos, tmp_path, capsys):
