@@ -9,6 +9,7 @@ import yaml
 
 from causalogit.cli.main import main
 from causalogit.cli.tables import results_table, spread
+from causalogit.data.sources import OTHERS, SOURCES
 from causalogit.methods import METHODS
 from tests.data.pictures import write_pictures
 
@@ -168,3 +169,13 @@ def test_data_compose_refuses_with_code_1(compose_command, change, message, tmp_
 def test_data_compose_into_a_full_folder_is_refused(compose_command, tmp_path, capsys):
     assert main([*compose_command, "--out", str(tmp_path)]) == 1
     assert "exists already and is not empty" in capsys.readouterr().err
+
+
+def test_data_sources_lists_every_source(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "240")
+    assert main(["data", "sources"]) == 0
+    printed = capsys.readouterr().out
+    for name, source in (SOURCES | OTHERS).items():
+        row = next(line for line in printed.splitlines() if f" {name} " in line)
+        assert source.summary in row
+        assert source.path in row

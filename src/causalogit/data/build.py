@@ -23,7 +23,7 @@ from causalogit.data.biases import (
 )
 from causalogit.data.carve import PerClass, Size, carve
 from causalogit.data.describe import describe, describe_origins
-from causalogit.data.images import Changed, Images, Masked, Taken
+from causalogit.data.images import Changed, Masked
 from causalogit.data.samples import Samples
 from causalogit.data.sources import find_source
 from causalogit.data.transforms import TRANSFORMS
@@ -216,7 +216,7 @@ def _lay_on(
     samples: Samples, config: DataConfig, index: Tensor, attributes: Tensor, count: int
 ) -> Split:
     """One split with its attributes painted on."""
-    images: Images = Taken(samples.images, index)
+    images = samples.images_at(index)
     kind = config.attribute.kind
     if kind in PAINTS:
         if kind == "background" and not images.has_masks:

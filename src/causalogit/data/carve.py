@@ -121,6 +121,12 @@ def _check(
         ValueError: one has not.
     """
     strict = any(isinstance(size, int) for size in sizes.values())
+    classes = {group // attributes for group in images}
+    for group in range(0, len(names), attributes):
+        for part in sizes:
+            if isinstance(sizes[part], PerClass) and group // attributes not in classes:
+                what = f"the class of group {names[group]}" if attributes > 1 else names[group]
+                raise ValueError(f"{what} has no images that the {part} set could be taken from")
     for group, number in images.items():
         siblings = _siblings(group, images, attributes)
         name = names[group] if names else str(group)

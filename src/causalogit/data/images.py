@@ -131,6 +131,19 @@ class Masked(_View):
         return images, self.masks(masks)
 
 
+class Unmasked(_View):
+    """Images without their masks, of which some are missing."""
+
+    @property
+    def has_masks(self) -> bool:
+        """False."""
+        return False
+
+    def read(self, index: Tensor) -> Pixels:
+        """Images alone."""
+        return self.base.read(index)[0], None
+
+
 class Joined:
     """The images of both, one after the other; masks only where both have them.
 

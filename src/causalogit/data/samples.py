@@ -8,7 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from causalogit.data.images import Images, Taken
+from causalogit.data.images import Images, Taken, Unmasked
 
 PARTS: Final = ("train", "validation", "test", "meta")
 """Names of the splits; a source's own splits are numbered in this order."""
@@ -26,6 +26,7 @@ class Samples:
         attribute_names: one an attribute.
         parts: `(N,)`, the source's own splits as numbers of `PARTS`, or None.
         object_name: what an image shows, as one word.
+        masked: `(N,)` bool, which images have a mask; None where all have one or none has.
     """
 
     images: Images
@@ -35,6 +36,7 @@ class Samples:
     attribute_names: tuple[str, ...] = ()
     parts: Tensor | None = None
     object_name: str = "object"
+    masked: Tensor | None = None
 
     @property
     def num_classes(self) -> int:
@@ -52,7 +54,13 @@ class Samples:
             labels=self.labels[index],
             attributes=None if self.attributes is None else self.attributes[index],
             parts=None if self.parts is None else self.parts[index],
+            masked=None if self.masked is None else self.masked[index],
         )
+
+    def images_at(self, index: Tensor) -> Images:
+        """The images at `index` `(M,)`; with masks where every one of them has one."""
+        images = Taken(self.images, index)
+        return images if self.masked is None or self.masked[index].all() else Unmasked(images)
 
     def part(self, name: str) -> Tensor:
         """Places of the source's own split of this name, `(M,)`; all are "train" without any."""

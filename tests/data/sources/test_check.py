@@ -67,7 +67,7 @@ BAD = [
     ({"image": Path("no.png")}, "no.png does not exist"),
     ({"mask": Path("no.png")}, "no.png does not exist"),
     ({"box": (0, 0, 13, 5)}, "the box 0 0 13 5 is not inside of the image's 12 x 10 pixels"),
-    ({"mask": None, "box": None}, f"has no mask or box, {ALL}"),
+    ({"mask": None, "box": None}, f"has no mask or box, {ALL.replace('all', 'all of a split')}"),
     ({"group": None}, f"has no group, {ALL}"),
     ({"split": None}, f"has no split, {ALL}"),
     ({"label": ""}, "the label is empty"),
@@ -84,6 +84,20 @@ BAD = [
 def test_every_kind_of_bad_row(good, change, message):
     good[5] = replace(good[5], **change)
     assert told(good) == ["photos.csv: 1 of 16 images cannot be used", f"row 5: {message}"]
+
+
+def test_masks_of_the_meta_images_alone(good):
+    good = [replace(r, split=("train", "meta")[i // 12], box=None) for i, r in enumerate(good)]
+    good = [replace(r, mask=None) if r.split == "train" else r for r in good]
+    samples = read(good)
+    meta, train = (samples.images_at(samples.part(name)) for name in ("meta", "train"))
+    assert meta.has_masks
+    assert meta.read(torch.arange(4))[1].shape == (4, 1, 8, 8)
+    assert not train.has_masks
+    assert train.read(torch.arange(12))[1] is None
+    assert not samples.images_at(torch.arange(16)).has_masks
+    assert not samples.take(torch.arange(11, 14)).images_at(torch.arange(3)).has_masks
+    assert samples.take(torch.arange(11, 14)).images_at(torch.arange(1, 3)).has_masks
 
 
 def test_bad_files(good, photo):
@@ -122,9 +136,7 @@ def test_copies_within_a_split_are_left_out_and_that_is_said(good, caplog):
         samples = read(good)
     assert len(samples) == 14
     assert samples.labels.tolist() == [(i + 1) % 2 for i in range(16) if i not in (4, 8)]
-    assert "2 images are copies of others, byte for byte, and are left out (the first: row 4)" in (
-        caplog.text
-    )
+    assert "left out as copies of others, byte for byte: 2 (the first: row 4)" in caplog.text
 
 
 def test_many_bad_rows_come_in_one_error_in_their_order(photo, tmp_path):
@@ -159,7 +171,7 @@ def test_classes_that_are_given(good):
     assert samples.class_names == ("dog", "cat", "cow")
     assert samples.labels.tolist() == [i % 2 for i in range(16)]
     assert samples.attributes.tolist() == [int(i % 3 == 0) for i in range(16)]
-    assert told(good, class_names=["dog", "cow"])[1] == "row 1: the label 'cat' is new"
+    assert told(good, class_names=["dog", "cow"])[1] == "row 1: the label 'cat' is not a class"
 
 
 def test_too_little(good):

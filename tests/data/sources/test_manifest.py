@@ -85,7 +85,8 @@ def test_bad_rows_are_told_with_their_numbers(table, tmp_path):
         "photos.csv, row 4: the label is empty",
         "photos.csv, row 5: the box 0 0 50 5 is not inside of the image's 12 x 10 pixels",
         "photos.csv, row 6: the box '0 0 5' is not four numbers: give x0 y0 x1 y1, in pixels",
-        "photos.csv, row 7: has no mask or box, though others have: give it for all or for none",
+        "photos.csv, row 7: has no mask or box, though others have: give it for all of a split "
+        "or for none",
         "photos.csv, row 8: the split 'tset' is not known: choose among train, validation, test, "
         "meta",
         "photos.csv, row 9: no training image has the label 'cow'",

@@ -24,19 +24,20 @@ def row_problems(records: Sequence[Record], class_names: Sequence[str] | None) -
         class_names: all labels that may occur; None for those of the training rows.
     """
     known = set(class_names) if class_names is not None else _training_labels(records)
-    somewhere = {
-        "split": any(record.split for record in records),
-        "group": any(record.group for record in records),
-        "mask or box": any(record.mask or record.box for record in records),
-    }
+    some_split = any(record.split for record in records)
+    some_group = any(record.group for record in records)
+    masked_splits = {record.split for record in records if record.masked}
     problems: Problems = []
     for place, record in enumerate(records):
-        here = {
-            "split": record.split,
-            "group": record.group,
-            "mask or box": record.mask or record.box,
-        }
-        missing = [name for name, given in here.items() if somewhere[name] and not given]
+        missing = []
+        if some_split and not record.split:
+            missing.append("split, though others have: give it for all or for none")
+        if some_group and not record.group:
+            missing.append("group, though others have: give it for all or for none")
+        if record.split in masked_splits and not record.masked:
+            missing.append(
+                "mask or box, though others have: give it for all of a split or for none"
+            )
         if record.problem is not None:
             problems.append((place, record.problem))
             continue
@@ -44,16 +45,15 @@ def row_problems(records: Sequence[Record], class_names: Sequence[str] | None) -
             problems.append((place, "the label is empty"))
         elif record.label not in known:
             name = f"the label '{record.label}'"
-            unknown = f"no training image has {name}" if class_names is None else f"{name} is new"
+            unknown = (
+                f"no training image has {name}" if class_names is None else f"{name} is not a class"
+            )
             problems.append((place, unknown))
         if record.split and record.split not in PARTS:
             problems.append(
                 (place, f"the split '{record.split}' is not known: choose among {', '.join(PARTS)}")
             )
-        problems += [
-            (place, f"has no {name}, though others have: give it for all or for none")
-            for name in missing
-        ]
+        problems += [(place, f"has no {what}") for what in missing]
     return problems
 
 

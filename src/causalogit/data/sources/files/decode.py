@@ -55,7 +55,7 @@ def decode(record: Record, size: int, *, with_mask: bool) -> Decoded:
             mask = decode_mask(read_bytes(record.mask), full_size, f"the mask {record.mask}")
         elif record.box is not None:
             mask = _box_mask(record.box, full_size)
-        else:  # refused already, as others have a mask
+        else:  # others have one, but not of this split: nobody will look at it
             mask = Image.new("L", full_size)
         channels.append(fit_mask(mask, size))
     return Decoded(stacked(channels), hashlib.blake2b(content, digest_size=16).digest())
@@ -181,10 +181,9 @@ def _grey(image: Image.Image) -> Image.Image:
     if (values == values[..., :1]).all():
         grey: Array = values[..., 0]
         if grey.max() == 1:
-            grey = grey * 255
-    else:
-        grey = (values > 0).any(2).astype(numpy.uint8) * 255
-    return Image.fromarray(numpy.ascontiguousarray(grey))
+            grey = grey * numpy.uint8(255)
+        return Image.fromarray(numpy.ascontiguousarray(grey))
+    return Image.fromarray((values > 0).any(2)).convert("L")
 
 
 def _from_16_bits(image: Image.Image) -> Image.Image:

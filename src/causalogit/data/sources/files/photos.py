@@ -89,7 +89,7 @@ class Photos(LazyImages):
     """The photos of records; a file that cannot be used is a ValueError that names it."""
 
     def __init__(self, records: Sequence[Record], size: int) -> None:
-        has_masks = any(record.mask or record.box for record in records)
+        has_masks = any(record.masked for record in records)
         super().__init__(len(records), size, has_masks, self._read_files)
         self.records = records
 

@@ -35,6 +35,11 @@ class Record:
     split: str | None = None
     problem: str | None = None
 
+    @property
+    def masked(self) -> bool:
+        """Whether it is known where the object is."""
+        return self.mask is not None or self.box is not None
+
 
 def split_name(text: str) -> str:
     """One of `PARTS` for the usual names of the splits; any other text as it is."""

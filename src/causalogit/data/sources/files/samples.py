@@ -92,6 +92,7 @@ def _checked(
         class_names,
         object_name=object_name,
         parts=_parts(records, source),
+        masked=_masked(records),
         **_attributes(records, attribute_names),
     )
     return samples.take(_without(again, records, source)) if again else samples
@@ -113,7 +114,7 @@ def _size_and_time(file: Path) -> tuple[int, int] | None:
 def _without(again: Sequence[int], records: Sequence[Record], source: str) -> Tensor:
     """Places of all photos but the copies."""
     _logger.warning(
-        "%s: %d images are copies of others, byte for byte, and are left out (the first: %s)",
+        "%s: left out as copies of others, byte for byte: %d (the first: %s)",
         source,
         len(again),
         records[again[0]].where,
@@ -138,6 +139,12 @@ def _parts(records: Sequence[Record], source: str) -> Tensor | None:
     if "train" not in splits:
         raise ValueError(f"{source} has no training images: give some the split 'train'")
     return _numbers(splits, PARTS)
+
+
+def _masked(records: Sequence[Record]) -> Tensor | None:
+    """Which photos have masks, where some have and some have not."""
+    masked = torch.tensor([record.masked for record in records])
+    return masked if masked.any() and not masked.all() else None
 
 
 def _sorted(names: Iterable[str]) -> list[str]:
