@@ -158,7 +158,7 @@ def _drain(queue: Queue[tuple[str, int, int]], on_progress: Progress | None) -> 
 def _begin_worker(queue: Queue[tuple[str, int, int]], cores: int, workers: int) -> None:
     global _queue  # noqa: PLW0603  (a worker's only way to keep what its initializer was given)
     _queue = queue
-    torch.set_num_threads(max(1, cores // workers))
+    torch.set_num_threads(max(1, min(torch.get_num_threads(), cores // workers)))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
 
 
