@@ -1,6 +1,14 @@
 """CLP and its controls, one protocol."""
 
-from causalogit.methods import clp, dfr, erm, factual, groups, product  # noqa: F401  (register)
+from causalogit.methods import (  # noqa: F401  (register)
+    clp,
+    dfr,
+    erm,
+    factual,
+    groups,
+    meta_weight_net,
+    product,
+)
 from causalogit.methods.base import (
     BUDGETS,
     METHODS,

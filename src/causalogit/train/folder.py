@@ -21,7 +21,8 @@ from causalogit.methods.clp import Clp
 from causalogit.train.checkpoint import write_atomically, write_json, write_text
 from causalogit.train.environment import describe_environment
 
-PERTURBATION_FIELDS = ("characteristics", "delta", "labels", "groups")
+OUTPUTS = ("delta", "weight")
+"""What a perturbation network gives; a run's file has one of them, under its name."""
 
 
 class RunFolder:
@@ -34,7 +35,7 @@ class RunFolder:
     | `state.ckpt` | everything that a resumed run needs |
     | `best-*.ckpt` | weights of the best epoch by each validation metric |
     | `last.ckpt`, `selected-*.ckpt` | the tested weights, after the method's last touch |
-    | `perturbation.safetensors` | characteristics and delta of every training image (CLP) |
+    | `perturbation.safetensors` | characteristics, delta or weight of every training image (CLP) |
     | `results.json` | the test; it exists once the run is complete |
     """
 
@@ -122,10 +123,13 @@ class RunFolder:
         ]
         back = order.argsort()
         values = torch.cat([values for values, _ in parts]).cpu()[back]
-        delta = torch.cat([delta for _, delta in parts]).cpu()[back]
-        tensors = dict(
-            zip(PERTURBATION_FIELDS, (values, delta, train.labels, train.groups), strict=True)
-        )
+        output = torch.cat([output for _, output in parts]).cpu()[back]
+        tensors = {
+            "characteristics": values,
+            method.clp.loss.name: output,
+            "labels": train.labels,
+            "groups": train.groups,
+        }
         content = save_tensors(tensors, {"characteristics": json.dumps(method.clp.table.names)})
         write_atomically(self.perturbation, lambda file: file.write(content))
 

@@ -15,7 +15,7 @@ from causalogit.config import RunConfig, config_from_dict
 from causalogit.data import Data, build_data
 from causalogit.models import build_model
 from causalogit.train.checkpoint import load_checkpoint
-from causalogit.train.folder import PERTURBATION_FIELDS, RunFolder
+from causalogit.train.folder import OUTPUTS, RunFolder
 
 
 def load_model(checkpoint: Path) -> tuple[nn.Module, RunConfig, Data]:
@@ -38,11 +38,18 @@ def load_model(checkpoint: Path) -> tuple[nn.Module, RunConfig, Data]:
 
 @dataclass(frozen=True)
 class Perturbations:
-    """Characteristics `(N, K)` by name and delta `(N, C)` of the training images of a CLP run."""
+    """What a CLP run's perturbation network made of every training image.
+
+    Attributes:
+        names: of the characteristics.
+        characteristics: `(N, K)`.
+        output: delta `(N, C)`, or weights `(N,)` of the form "weight".
+        labels, groups: `(N,)`.
+    """
 
     names: list[str]
     characteristics: Tensor
-    delta: Tensor
+    output: Tensor
     labels: Tensor
     groups: Tensor
 
@@ -95,4 +102,6 @@ def _perturbations(folder: RunFolder) -> Perturbations | None:
         return None
     with safe_open(folder.perturbation, "pt") as file:
         names = json.loads(file.metadata()["characteristics"])
-        return Perturbations(names, *(file.get_tensor(field) for field in PERTURBATION_FIELDS))
+        output = next(name for name in OUTPUTS if name in file.keys())  # noqa: SIM118
+        fields = ("characteristics", output, "labels", "groups")
+        return Perturbations(names, *(file.get_tensor(field) for field in fields))

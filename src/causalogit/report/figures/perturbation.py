@@ -1,4 +1,4 @@
-"""What the perturbation network answers to: delta against each characteristic."""
+"""What the perturbation network answers to: delta, or weight, against each characteristic."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class Response:
     """What a perturbation network gives for every training image.
 
     Attributes:
-        what: "alpha" or "delta at the label".
+        what: "alpha", "weight" or "delta at the label".
         label: that number, `(N,)`.
-        others: mean delta over the other classes, `(N,)`; None where alpha is shown.
+        others: mean delta over the other classes, `(N,)`; None where there is but one number.
         agrees: True where an image's background goes with its class, `(N,)`.
     """
 
@@ -63,8 +63,10 @@ class Response:
 
 
 def response(perturbations: Perturbations, agrees: Tensor, form: str) -> Response:
-    """Delta at the label, or for the form "expert" its strength alpha."""
-    delta = perturbations.delta.float()
+    """Delta at the label, or for the form "expert" its strength alpha; a weight as it is."""
+    delta = perturbations.output.float()
+    if delta.dim() == 1:
+        return Response("weight", delta, None, agrees)
     if form == "expert":
         return Response("alpha", alpha_of(delta).float(), None, agrees)
     own = F.one_hot(perturbations.labels, delta.shape[1]).bool()
