@@ -204,9 +204,10 @@ class NetworkConfig:
 
     Args:
         form: what its outputs mean: a free vector, the label's logit, the same centred over the
-            batch, or an expert's strength; null for the method's own choice.
-        bound: largest size of an element of delta (for "expert": of alpha); .inf for none, null
-            for the method's own choice.
+            batch, an expert's strength, or the sample's weight in the loss; null for the method's
+            own choice.
+        bound: largest size of an element of delta (for "expert": of alpha; "weight" has none); .inf
+            for none, null for the method's own choice.
         learning_rate: of its Adam; null for the method's own choice.
         weight_decay: of its Adam.
         hidden: units of a hidden layer.
@@ -214,7 +215,7 @@ class NetworkConfig:
         activation: between the layers.
     """
 
-    form: Literal["vector", "target", "contrast", "expert"] | None = None
+    form: Literal["vector", "target", "contrast", "expert", "weight"] | None = None
     bound: float | None = None
     learning_rate: float | None = None
     weight_decay: float = 0.0
@@ -245,7 +246,7 @@ class ClpConfig:
             and it knows the images by heart.
         saliency_weight: lambda of the saliency regulariser; 0 is off.
         saliency_fraction: part of each batch that the regulariser looks at.
-        on_divergence: what happens with an exploding loss, delta or hypergradient.
+        on_divergence: what happens with an exploding loss, delta, weight or hypergradient.
         max_hypergradient: norm from which a hypergradient counts as exploding.
     """
 

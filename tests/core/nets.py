@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from causalogit.core import Classifier, VirtualStep
+from causalogit.core import Classifier, PerturbedLogits, TrainingLoss, VirtualStep
 
 MakeOptimizer = Callable[[nn.Module], Optimizer]
 
@@ -79,10 +79,19 @@ def plain_step(
 
 
 def virtual_step(
-    model: nn.Module, optimizer: Optimizer, images: Tensor, labels: Tensor, delta: Tensor
+    model: nn.Module,
+    optimizer: Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    output: Tensor,
+    loss: TrainingLoss | None = None,
 ) -> VirtualStep:
     """The forward pass of a batch, and what Eq. 8 needs of it."""
-    classifier = Classifier(model, delta.shape[1])
+    last = [m for m in model.modules() if isinstance(m, nn.Linear)][-1]
+    classifier = Classifier(model, last.out_features)
     restore = classifier.random_state()
     logits, features = classifier(images)
-    return VirtualStep(classifier, optimizer, images, labels, logits, features, delta, {}, restore)
+    loss = loss or PerturbedLogits()
+    return VirtualStep(
+        classifier, optimizer, images, labels, logits, features, output, loss, {}, restore
+    )

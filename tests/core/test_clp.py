@@ -23,6 +23,7 @@ from causalogit.core import (
     Guard,
     MetaObjective,
     PerturbationNetwork,
+    PerturbedLogits,
     Solver,
     SpuriousExpert,
 )
@@ -77,6 +78,7 @@ class _Constant:
     """The same delta whatever the network says."""
 
     needs_expert = False
+    loss = PerturbedLogits()
 
     def __init__(self, num_classes: int, bound: float | None) -> None:
         pass

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD
 
-from causalogit.core import Solver, VirtualStep, delta_gradient
+from causalogit.core import Solver, VirtualStep, output_gradient
 from causalogit.core.classifier import Parameters
 from causalogit.models import CifarResNet, LeNet
 
@@ -58,7 +58,7 @@ def solve(step: VirtualStep, solver: Solver, net: Net) -> Tensor:
         with step.classifier.random_state_kept():
             return F.cross_entropy(step.classifier.probe(parameters, images), labels)
 
-    return delta_gradient(step, meta_loss, solver)[0]
+    return output_gradient(step, meta_loss, solver)[0]
 
 
 def difference(a: Tensor, b: Tensor) -> float:
@@ -118,7 +118,7 @@ def test_last_layer_needs_no_backward_pass_through_the_backbone() -> None:
         wanted.update({n: p.requires_grad for n, p in parameters.items()})
         return step.classifier.probe(parameters, step.images).sum()
 
-    delta_gradient(step, meta_loss, "last_layer")
+    output_gradient(step, meta_loss, "last_layer")
     assert wanted == {n: n.startswith("7.") for n in step.classifier.parameters()}
 
 
@@ -155,11 +155,11 @@ def test_against_numerical_differences_of_real_training(solver: Solver, optimize
         with torch.no_grad():
             return F.cross_entropy(model(meta_images), meta_labels)
 
-    numerical, h = torch.zeros_like(step.delta), 1e-4
+    numerical, h = torch.zeros_like(step.output), 1e-4
     for index in range(numerical.numel()):
-        by = torch.zeros_like(step.delta)
+        by = torch.zeros_like(step.output)
         by.view(-1)[index] = h
-        slope = (meta_loss(step.delta + by) - meta_loss(step.delta - by)) / (2 * h)
+        slope = (meta_loss(step.output + by) - meta_loss(step.output - by)) / (2 * h)
         numerical.view(-1)[index] = slope
     torch.set_rng_state(after_forward)
     assert difference(solve(step, solver, net), numerical) < 1e-5
@@ -270,7 +270,7 @@ def test_other_errors_of_the_model_are_not_swallowed() -> None:
 
     model[0].register_forward_hook(fail)
     with pytest.raises(RuntimeError, match="out of memory"):
-        delta_gradient(step, lambda parameters: parameters["7.bias"].sum(), "exact")
+        output_gradient(step, lambda parameters: parameters["7.bias"].sum(), "exact")
 
 
 @pytest.mark.parametrize("solver", ["exact", "finite_difference", "last_layer", "unroll"])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from causalogit.core import FORMS, CausalLogitPerturbation, PerturbationNetwork
+from causalogit.core import FORMS, CausalLogitPerturbation, PerturbationNetwork, PerturbedLogits
 
 from .nets import OPTIMIZERS, batch, small_net
 
@@ -204,6 +204,7 @@ class _Centred:
     """C outputs that sum to zero: nothing is wasted on a shift that softmax ignores."""
 
     needs_expert = False
+    loss = PerturbedLogits()
 
     def __init__(self, num_classes: int, bound: float | None) -> None:
         pass
@@ -235,3 +236,22 @@ def test_a_new_form_is_one_small_class(centred: str) -> None:
     torch.testing.assert_close(
         clp.perturbation(*batch(8))[1].sum(1), torch.zeros(8), atol=1e-5, rtol=0
     )
+
+
+def test_a_weight_is_a_sigmoid_and_starts_alike_for_all() -> None:
+    network = PerturbationNetwork(K, C, "weight", bound=None)
+    values, labels, _ = inputs()
+    assert torch.equal(network(values, labels), torch.full((B,), 0.5))
+    spread(network)
+    expected = 1 / (1 + (-network.mlp(values)[:, 0]).exp())
+    torch.testing.assert_close(network(values, labels), expected)
+    assert expected.max() - expected.min() > 0.05
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_inputs_stay_as_they_are_without_normalisation(training: bool) -> None:
+    network = PerturbationNetwork(K, C, normalise=False).train(training)
+    values = 5 + 3 * torch.randn(B, K)
+    assert torch.equal(network.normalised(values), values)
+    assert torch.equal(network.normalised(values[:1]), values[:1])
+    assert not list(network.buffers())

@@ -48,6 +48,15 @@ def test_delta_at_the_label_and_beside_it() -> None:
     assert (found.mean(True), found.mean(False)) == (1, 7)
 
 
+def test_a_weight_is_shown_as_it_is() -> None:
+    weights = torch.tensor([0.2, 0.7])
+    given = Perturbations(["loss"], torch.zeros(2, 1), weights, *torch.tensor([[0, 1], [0, 1]]))
+    found = response(given, torch.tensor([True, False]), "weight")
+    assert found.what == "weight"
+    assert found.others is None
+    assert torch.equal(found.label, weights)
+
+
 def test_binned_means() -> None:
     x, y = torch.arange(12.0), torch.arange(12.0) * 2
     means_x, means_y = binned_means(x.flip(0), y.flip(0), bins=3)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -169,6 +170,20 @@ def test_one_run_without_clp(erm: LoadedRun, tmp_path: Path) -> None:
     page = Page(write_report([erm], tmp_path))
     assert page.sections == [name for name in SECTIONS if name != "delta"]
     assert page.text.count("✓</b>") + page.text.count("✗</b>") == 8
+
+
+def test_weights_stand_beside_delta(
+    clp: LoadedRun, make_run: Callable[..., LoadedRun], tmp_path: Path
+) -> None:
+    weighted = make_run("meta_weight_net")
+    page = Page(write_report([clp, weighted], tmp_path))
+    assert "What delta or a weight answers to" in page.text
+    assert "Up: the image's weight in the training loss" in page.text
+    assert (tmp_path / "figures" / "delta-meta_weight_net.png").is_file()
+    alone = Page(write_report([weighted], tmp_path / "alone"))
+    assert alone.sections == SECTIONS
+    assert "What the weight answers to" in alone.text
+    assert "delta" not in re.sub(r"<[^>]*>", "", alone.text.split('id="delta"')[1].split("<h3>")[0])
 
 
 def test_several_seeds_are_one_row(

@@ -9,6 +9,7 @@ from itertools import product
 import pytest
 import torch
 import yaml
+from safetensors import safe_open
 
 from causalogit.config import config_to_dict
 from causalogit.core import Divergence
@@ -57,9 +58,20 @@ def test_folder_holds_everything(tiny, tmp_path):
     assert list((folder.path / "tensorboard").iterdir())
     run = load_run(folder.path)
     assert run.perturbations is not None
-    assert run.perturbations.delta.shape == (400, 5)
+    assert run.perturbations.output.shape == (400, 5)
     assert run.perturbations.characteristics.shape == (400, 10)
     assert not [p for p in folder.path.rglob(".*") if p.is_file()]  # no temporary file left
+
+
+def test_weights_are_kept_in_place_of_delta(tiny, tmp_path):
+    train(tiny(method="meta_weight_net"), tmp_path)
+    with safe_open(RunFolder(tmp_path).perturbation, "pt") as file:
+        assert set(file.keys()) == {"characteristics", "weight", "labels", "groups"}
+    given = load_run(tmp_path).perturbations
+    assert given.names == ["loss"]
+    assert given.characteristics.shape == (400, 1)
+    assert given.output.shape == (400,)
+    assert 0 < given.output.min() < given.output.max() < 1
 
 
 @pytest.mark.parametrize(
@@ -67,7 +79,9 @@ def test_folder_holds_everything(tiny, tmp_path):
     [
         *product(["erm", "clp_factual", "group_dro", "dfr_augmented"], [1, 13, 20, 39]),
         # with state of their own, or draws in every step
-        *product(["ldam_drw", "mixup", "crt", "jtt", "co_teaching", "lisa"], [20]),
+        *product(
+            ["meta_weight_net", "ldam_drw", "mixup", "crt", "jtt", "co_teaching", "lisa"], [20]
+        ),
     ],
 )
 def test_killed_and_resumed_equals_uninterrupted(method, steps, tiny, tmp_path):

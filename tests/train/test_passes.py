@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from causalogit.config import AttributeConfig, ClpConfig, DataConfig, MetaConfig, NoiseConfig
 from causalogit.data import InMemory, Split
-from causalogit.methods.clp import label_lead
 from causalogit.train import load_run, train
 from causalogit.train.folder import RunFolder
 from causalogit.train.load import load_model
@@ -41,15 +40,7 @@ def test_values_come_back_in_order_from_mixed_batches():
     assert not torch.equal(seen[0], labels[:500])
 
 
-def test_label_lead_against_a_loop():
-    delta, labels = torch.randn(7, 4), torch.randint(0, 4, (7,))
-    lead = label_lead(delta, labels)
-    for i in range(7):
-        others = [delta[i, c].item() for c in range(4) if c != labels[i]]
-        assert lead[i].item() == pytest.approx(delta[i, labels[i]].item() - sum(others) / 3)
-
-
-@pytest.mark.parametrize("method", ["erm", "clp"])
+@pytest.mark.parametrize("method", ["erm", "clp", "meta_weight_net"])
 def test_wrong_labels_are_measured_and_kept(method, tiny, tmp_path):
     row = train(tiny(method=method, data=NOISY), tmp_path)
     assert json.loads(RunFolder(tmp_path).results.read_text())["runs"] == [row]
@@ -68,8 +59,7 @@ def test_wrong_labels_are_measured_and_kept(method, tiny, tmp_path):
     assert kept is not None
     assert kept.true_labels is not None
     assert torch.equal(kept.true_labels != kept.labels, split.wrong)
-    lead = label_lead(kept.delta, kept.labels)
-    expected = roc_auc_score(split.wrong.numpy(), lead.numpy())
+    expected = roc_auc_score(split.wrong.numpy(), kept.suspicion.numpy())
     assert row["noise"]["auroc"] == pytest.approx(expected, abs=1e-6)
 
 

@@ -16,18 +16,13 @@ from causalogit.core.characteristics import THE_TEN, CharacteristicTable, ClassS
 from causalogit.core.classifier import Classifier, Parameters
 from causalogit.core.expert import MaskedTransform, SpuriousExpert
 from causalogit.core.guard import Guard
-from causalogit.core.hypergradient import (
-    Solver,
-    VirtualStep,
-    cross_entropy_cotangent,
-    delta_gradient,
-)
+from causalogit.core.hypergradient import Solver, VirtualStep, output_gradient
 from causalogit.core.lookahead import check_optimizer
 from causalogit.core.losses import saliency_penalty
 from causalogit.core.meta import MetaBatch, MetaObjective
 from causalogit.core.perturbation import PerturbationNetwork
+from causalogit.core.training_loss import Metrics, TrainingLoss
 
-Metrics = dict[str, float]
 MetaItem = tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor | None]
 
 
@@ -41,6 +36,9 @@ class CausalLogitPerturbation:
 
     The classifier is used at test time as it is. After a step its weights, running statistics,
     `.grad` and the global random state are what a plain step with the same delta would leave.
+
+    The same engine learns weights of the samples (Meta-Weight-Net, arXiv 1902.07379): give it a
+    network of the form `weight`, and read "w * CE(u, y), w of mean 1" for "CE(u + delta, y)".
 
     Args:
         model: any `nn.Module` that ends in `nn.Linear(d, num_classes)`.
@@ -113,9 +111,10 @@ class CausalLogitPerturbation:
             masks: `(B, 1, H, W)` in [0, 1], 1 on the object; for the expert and the regulariser.
 
         Returns:
-            Losses (`loss/...`; `loss/train` is the perturbed cross-entropy), mean delta
-            (`delta/label`, `delta/others`), `hypergradient/norm`, `delta/alpha` for the form
-            `expert`, and `skipped`: 1 where the guard left the step out, alone then, else 0.
+            Losses (`loss/...`; `loss/train` is the perturbed or weighted cross-entropy), mean
+            delta (`delta/label`, `delta/others`) or weights (`weight/...`), `hypergradient/norm`,
+            `delta/alpha` for the form `expert`, and `skipped`: 1 where the guard left the step
+            out, alone then, else 0.
 
         Raises:
             Divergence: see `Guard`.
@@ -137,24 +136,29 @@ class CausalLogitPerturbation:
             return {"skipped": 1.0}
         inputs = self.network.normalised(values)
         extra, saliency = self._saliency(images, masks, labels)
-        delta = self.network(inputs, labels, spurious)
+        output = self.network(inputs, labels, spurious)  # delta(Omega), or w(Omega)
 
         # Eq. 8: W_hat = W - eta1 * grad_W mean CE(u + delta(Omega), y)
         virtual = VirtualStep(
             self.classifier, self.optimizer, images, labels, logits, features,
-            delta.detach(), extra, restore,
+            output.detach(), self.loss, extra, restore,
         )  # fmt: skip
 
         # Eq. 9: Omega <- Omega - eta2 * grad_Omega L_meta(W_hat(Omega))
-        metrics = self._update_network(delta, virtual)
+        metrics = self._update_network(output, virtual)
 
         # Eq. 10: W <- W - eta1 * grad_W mean CE(u + delta(Omega_new), y)
         with torch.no_grad():
-            delta = self._checked(self.network(inputs, labels, spurious))
-        self._update_classifier(virtual, delta)
+            output = self._checked(self.network(inputs, labels, spurious))
+        self._update_classifier(virtual, output)
 
-        metrics |= self._describe(plain_loss, logits.detach(), delta, spurious, labels)
+        metrics |= self._describe(plain_loss, logits.detach(), output, spurious, labels)
         return metrics | saliency
+
+    @property
+    def loss(self) -> TrainingLoss:
+        """The training loss that the network's form belongs to."""
+        return self.network.form.loss
 
     def end_epoch(self) -> None:
         """Class averages of this epoch become those of "the previous epoch"."""
@@ -164,7 +168,10 @@ class CausalLogitPerturbation:
     def perturbation(
         self, images: Tensor, labels: Tensor, masks: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Characteristics `(B, K)` and delta `(B, C)` of these samples; nothing is updated."""
+        """Characteristics `(B, K)` and delta `(B, C)` of these samples; nothing is updated.
+
+        The form `weight` gives weights in (0, 1) instead, `(B,)`, not yet divided by their mean.
+        """
         networks = [self.classifier.model, self.network]
         if self.expert is not None:
             networks.append(self.expert.network)
@@ -255,7 +262,7 @@ class CausalLogitPerturbation:
         ask = self.expert.step if learn else self.expert.log_probabilities
         return ask(images, masks, labels)
 
-    def _update_network(self, delta: Tensor, virtual: VirtualStep) -> Metrics:
+    def _update_network(self, output: Tensor, virtual: VirtualStep) -> Metrics:
         """Eq. 9. The meta pass and every probe leave running and random state alone."""
         with self._draws_of_its_own():
             batch = next(self._meta).to(self.classifier.head.weight.device)
@@ -273,9 +280,9 @@ class CausalLogitPerturbation:
                 )
             return torch.stack(list(parts.values())).sum()
 
-        by_delta, loss = delta_gradient(virtual, meta_loss, self.solver)
+        by_output, loss = output_gradient(virtual, meta_loss, self.solver)
         weights = [p for p in self.network.parameters() if p.requires_grad]
-        gradients = torch.autograd.grad(delta, weights, by_delta)
+        gradients = torch.autograd.grad(output, weights, by_output)
         norm = torch.stack([g.norm() for g in gradients]).norm().item()
         factor = self.guard.factor("hypergradient", norm)
         if factor:
@@ -288,10 +295,10 @@ class CausalLogitPerturbation:
             "hypergradient/norm": norm,
         }
 
-    def _update_classifier(self, virtual: VirtualStep, delta: Tensor) -> None:
+    def _update_classifier(self, virtual: VirtualStep, output: Tensor) -> None:
         """Eq. 10, by the second vector-Jacobian product through the one forward graph."""
         self.optimizer.zero_grad()
-        virtual.logits.backward(cross_entropy_cotangent(virtual.logits, delta, virtual.labels))
+        virtual.logits.backward(self.loss.cotangent(virtual.logits, output, virtual.labels))
         parameters = self.classifier.parameters()
         for name, gradient in virtual.extra.items():
             own = parameters[name].grad
@@ -318,29 +325,27 @@ class CausalLogitPerturbation:
         named = {n: g for n, g in zip(parameters, gradients, strict=True) if g is not None}
         return named, {"loss/saliency": penalty.item()}
 
-    def _checked(self, delta: Tensor) -> Tensor:
-        factor = self.guard.factor("delta", delta.abs().amax().item())
-        return delta * factor if factor else torch.zeros_like(delta)
+    def _checked(self, output: Tensor) -> Tensor:
+        factor = self.guard.factor(self.loss.name, self.loss.size(output).item())
+        return self.loss.clipped(output, factor)
 
     def _describe(
         self,
         plain_loss: Tensor,
         logits: Tensor,
-        delta: Tensor,
+        output: Tensor,
         spurious: Tensor | None,
         labels: Tensor,
     ) -> Metrics:
-        own = F.one_hot(labels, delta.shape[1]).bool()
         metrics = {
-            "loss/train": F.cross_entropy(logits + delta, labels).item(),
+            "loss/train": self.loss(logits, output, labels).item(),
             "loss/classifier": plain_loss.item(),
             "skipped": 0.0,
-            "delta/label": delta[own].mean().item(),
-            "delta/others": delta[~own].mean().item(),
+            **self.loss.describe(output, labels),
         }
         if spurious is not None:
             scale = spurious.norm(dim=1).clamp_min(torch.finfo(spurious.dtype).tiny)
-            metrics["delta/alpha"] = (delta.norm(dim=1) / scale).mean().item()
+            metrics["delta/alpha"] = (output.norm(dim=1) / scale).mean().item()
         return metrics
 
 

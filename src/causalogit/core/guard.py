@@ -11,14 +11,14 @@ from torch import Tensor
 
 Action = Literal["clip", "skip", "raise"]
 
-LIMITS = {"loss": 1e4, "delta": 1e3, "hypergradient": 10.0}
-"""The largest size of each value before it counts as exploding."""
+LIMITS = {"loss": 1e4, "delta": 1e3, "weight": 1e3, "hypergradient": 10.0}
+"""The largest size of each value before it counts as exploding (of weights: with mean 1)."""
 
 _log = logging.getLogger(__name__)
 
 
 class Divergence(RuntimeError):
-    """Training left the numbers: a loss, delta or hypergradient exploded or is not finite."""
+    """Training left the numbers: a loss, an output or a hypergradient exploded or is not finite."""
 
 
 @dataclass

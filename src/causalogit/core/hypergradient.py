@@ -1,7 +1,8 @@
-"""The hypergradient of Eq. 9: how the meta loss after a virtual step changes with delta.
+"""The hypergradient of Eq. 9: how the meta loss after a virtual step changes with the output.
 
-All four solvers return the derivative of the meta loss by the perturbation, `(B, C)`; the rest of
-the chain, from delta to the perturbation network, is an ordinary backward pass through a small MLP.
+The output of the perturbation network is delta, `(B, C)`, or a weight a sample, `(B,)`. All four
+solvers return the derivative of the meta loss by it; the rest of the chain, from there to the
+perturbation network, is an ordinary backward pass through a small MLP.
 
 | solver | cost beyond Eqs. 8 and 10 | result |
 |---|---|---|
@@ -10,10 +11,16 @@ the chain, from delta to the perturbation network, is an ordinary backward pass 
 | `last_layer` | meta forward | only the last layer looks ahead |
 | `unroll` | meta forward and backward, a second-order backward | exact; the oracle for tests |
 
-Derivation (arXiv 2505.15246, Eqs. 8 and 9): delta enters only after the logits, so with J the
-Jacobian of the batch's logits, s the optimizer's sensitivity and v the gradient of the meta loss
-at W_hat, dL/d delta_i = q_i * (a_i - <q_i, a_i>) / n, where a = J (s * v) and
-q = softmax(u + delta). Nothing second-order is ever built.
+Derivation (arXiv 2505.15246, Eqs. 8 and 9): the output o enters only after the logits, so with J
+the Jacobian of the batch's logits, c(o) the derivative of the training loss by them, s the
+optimizer's sensitivity and v the gradient of the meta loss at W_hat,
+
+    dL/do = d<c(o), a> / do   with   a = J (s * v)
+
+    delta:    dL/d delta_i = q_i * (a_i - <q_i, a_i>) / n,   q_i = softmax(u_i + delta_i)
+    weights:  dL/d w_i = (b_i - <w, b> / sum w) / sum w,   b_i = <softmax(u_i) - onehot(y_i), a_i>
+
+Nothing second-order is ever built.
 """
 
 from __future__ import annotations
@@ -26,12 +33,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.func import jvp
-from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import Optimizer
 
 from causalogit.core.classifier import Classifier, Parameters
 from causalogit.core.lookahead import LookAhead, look_ahead
+from causalogit.core.training_loss import TrainingLoss
 
 Solver = Literal["exact", "finite_difference", "last_layer", "unroll"]
 MetaLoss = Callable[[Parameters], Tensor]
@@ -50,8 +57,9 @@ class VirtualStep:
         labels: `(B,)`.
         logits: u, `(B, C)`, with the graph of the one forward pass that Eq. 10 uses too.
         features: h, `(B, d)`.
-        delta: `(B, C)`, detached.
-        extra: gradients that do not depend on delta and are added to those of the cross-entropy.
+        output: of the perturbation network: delta `(B, C)` or weights `(B,)`, detached.
+        loss: the training loss, which says how the output enters.
+        extra: gradients that do not depend on the output and are added to those of the loss.
         restore: brings back the random state from before that forward pass.
     """
 
@@ -61,13 +69,14 @@ class VirtualStep:
     labels: Tensor
     logits: Tensor
     features: Tensor
-    delta: Tensor
+    output: Tensor
+    loss: TrainingLoss
     extra: Mapping[str, Tensor]
     restore: Callable[[], None]
 
     def gradient(self, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
-        """Gradient of the perturbed cross-entropy by `parameters`; the graph is kept."""
-        cotangent = cross_entropy_cotangent(self.logits, self.delta, self.labels)
+        """Gradient of the training loss by `parameters`; the graph is kept."""
+        cotangent = self.loss.cotangent(self.logits, self.output, self.labels)
         gradients = torch.autograd.grad(
             self.logits,
             list(parameters.values()),
@@ -86,15 +95,10 @@ class VirtualStep:
         return look_ahead(self.optimizer, parameters, self.gradient(parameters))
 
 
-def cross_entropy_cotangent(logits: Tensor, delta: Tensor, labels: Tensor) -> Tensor:
-    """Derivative of mean CE(u + delta, y) by u: (softmax(u + delta) - onehot(y)) / B, `(B, C)`."""
-    probabilities = (logits.detach() + delta).softmax(1)  # in the wider of the two types
-    onehot = F.one_hot(labels, probabilities.shape[1])
-    return ((probabilities - onehot) / len(labels)).to(logits.dtype)
-
-
-def delta_gradient(step: VirtualStep, meta_loss: MetaLoss, solver: Solver) -> tuple[Tensor, Tensor]:
-    """The derivative of the meta loss at W_hat by delta.
+def output_gradient(
+    step: VirtualStep, meta_loss: MetaLoss, solver: Solver
+) -> tuple[Tensor, Tensor]:
+    """The derivative of the meta loss at W_hat by the output of the perturbation network.
 
     Args:
         step: the training batch and the virtual step on it.
@@ -102,7 +106,7 @@ def delta_gradient(step: VirtualStep, meta_loss: MetaLoss, solver: Solver) -> tu
         solver: see the table above.
 
     Returns:
-        The derivative `(B, C)` and the meta loss, both detached.
+        The derivative, in the output's shape, and the meta loss, both detached.
     """
     if solver == "unroll":
         return _unroll(step, meta_loss)
@@ -122,10 +126,8 @@ def delta_gradient(step: VirtualStep, meta_loss: MetaLoss, solver: Solver) -> tu
     tangents = {n: ahead.sensitivity[n] * g for n, g in zip(leaves, gradients, strict=True)}
     with torch.no_grad(), step.classifier.random_state_kept(start=step.restore):
         change = _SOLVERS[solver](step, tangents)
-    q = (step.logits.detach() + step.delta).softmax(1)
-    change = change.to(q.dtype)
-    gradient = q * (change - (q * change).sum(1, keepdim=True)) / len(step.labels)
-    return gradient.to(step.delta.dtype), loss.detach()
+    gradient = step.loss.output_gradient(step.logits, step.output, step.labels, change)
+    return gradient, loss.detach()
 
 
 def _exact(step: VirtualStep, tangents: dict[str, Tensor]) -> Tensor:
@@ -187,11 +189,11 @@ _SOLVERS = {"exact": _exact, "finite_difference": _finite_difference, "last_laye
 def _unroll(step: VirtualStep, meta_loss: MetaLoss) -> tuple[Tensor, Tensor]:
     """The textbook way: keep the graph of the gradient, step, and differentiate through it all."""
     parameters = step.classifier.parameters()
-    delta = step.delta.clone().requires_grad_()
+    output = step.output.clone().requires_grad_()
     # fused attention has no second derivative
     with step.classifier.random_state_kept(start=step.restore), sdpa_kernel(SDPBackend.MATH):
         logits = step.classifier.probe(parameters, step.images)
-    loss = F.cross_entropy(logits + delta, step.labels)
+    loss = step.loss(logits, output, step.labels)
     gradients = torch.autograd.grad(
         loss,
         list(parameters.values()),
@@ -202,7 +204,7 @@ def _unroll(step: VirtualStep, meta_loss: MetaLoss) -> tuple[Tensor, Tensor]:
     named = step._with_extra(dict(zip(parameters, gradients, strict=True)))
     ahead = look_ahead(step.optimizer, parameters, named)
     meta = meta_loss(ahead.parameters)
-    (gradient,) = torch.autograd.grad(meta, delta)
+    (gradient,) = torch.autograd.grad(meta, output)
     return gradient.detach(), meta.detach()
 
 

@@ -1,7 +1,8 @@
-"""The perturbation network: characteristics in, one perturbation of the logits per sample out.
+"""The perturbation network: characteristics in, a perturbation or a weight of each sample out.
 
 The network is a small MLP on batch-normalised inputs; an *output form* says what its raw outputs
-mean. A new form is one small class with a `width` and a `__call__`, registered in `FORMS`.
+mean and names the training loss that they enter. A new form is one small class with a `width` and
+a `__call__`, registered in `FORMS`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from causalogit.core.training_loss import PerturbedLogits, TrainingLoss, WeightedSamples
 
 T = TypeVar("T")
 
@@ -24,16 +27,17 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 class OutputForm(Protocol):
-    """Turns raw outputs `(B, width)` into delta `(B, C)`."""
+    """Turns raw outputs `(B, width)` into what `loss` takes: delta `(B, C)` or weights `(B,)`."""
 
     needs_expert: bool
+    loss: TrainingLoss
 
     def width(self, num_classes: int) -> int:
         """Raw outputs that the form asks of the network."""
         ...
 
     def __call__(self, raw: Tensor, labels: Tensor, spurious: Tensor | None) -> Tensor:
-        """Delta `(B, C)` from raw outputs, labels `(B,)` and the expert's log-probabilities."""
+        """The output from raw outputs, labels `(B,)` and the expert's log-probabilities."""
         ...
 
 
@@ -45,6 +49,7 @@ class Vector:
     """C free outputs, one a class, as Fig. 3 of the paper draws it."""
 
     needs_expert = False
+    loss: TrainingLoss = PerturbedLogits()
 
     def __init__(self, num_classes: int, bound: float | None) -> None:
         self.bound = bound
@@ -62,6 +67,7 @@ class Target:
     """One output, on the label's logit: treats every class alike and does not grow with C."""
 
     needs_expert = False
+    loss: TrainingLoss = PerturbedLogits()
 
     def __init__(self, num_classes: int, bound: float | None) -> None:
         self.num_classes, self.bound = num_classes, bound
@@ -99,6 +105,7 @@ class Expert:
     """
 
     needs_expert = True
+    loss: TrainingLoss = PerturbedLogits()
 
     def __init__(self, num_classes: int, bound: float | None) -> None:
         self.bound = bound
@@ -123,11 +130,33 @@ class Expert:
         return self.alpha(raw) * spurious
 
 
+class Weight:
+    """How much the sample counts, w in (0, 1): Meta-Weight-Net (Shu et al. 2019, arXiv 1902.07379).
+
+    The raw outputs start at zero, so that all samples count alike. There is no bound to set.
+    """
+
+    needs_expert = False
+    loss: TrainingLoss = WeightedSamples()
+
+    def __init__(self, num_classes: int, bound: float | None) -> None:
+        pass
+
+    def width(self, num_classes: int) -> int:
+        """1."""
+        return 1
+
+    def __call__(self, raw: Tensor, labels: Tensor, spurious: Tensor | None) -> Tensor:
+        """`sigmoid(raw)`, `(B,)`."""
+        return raw.squeeze(1).sigmoid()
+
+
 FORMS: dict[str, Callable[[int, float | None], OutputForm]] = {
     "vector": Vector,
     "target": Target,
     "contrast": Contrast,
     "expert": Expert,
+    "weight": Weight,
 }
 
 
@@ -138,19 +167,21 @@ def _choose(table: dict[str, T], name: str, what: str) -> T:
 
 
 class PerturbationNetwork(nn.Module):
-    """An MLP from K characteristics to delta (arXiv 2505.15246, Sec. 4).
+    """An MLP from K characteristics to delta (arXiv 2505.15246, Sec. 4), or to a weight.
 
     The inputs are normalised over the batch; a batch of one uses the running statistics. The last
-    layer starts at zero, so that training starts as plain training (`vector`, `target`: delta = 0).
+    layer starts at zero, so that training starts as plain training (`vector`, `target`: delta = 0;
+    `weight`: 1/2 for every sample).
 
     Args:
         num_characteristics: K.
         num_classes: C.
-        form: `vector`, `target`, `contrast`, `expert`, or another key of `FORMS`.
+        form: `vector`, `target`, `contrast`, `expert`, `weight`, or another key of `FORMS`.
         hidden: units of every hidden layer.
         depth: linear layers, at least 1; 2 is the paper's.
         activation: `relu`, `gelu`, `tanh` or `silu`.
         bound: largest size of an element of delta (for `expert`: of alpha); None for no bound.
+        normalise: False for inputs as they are, as Meta-Weight-Net has its loss.
 
     Raises:
         ValueError: an unknown form or activation, a depth below 1, a bound that is not positive.
@@ -166,6 +197,7 @@ class PerturbationNetwork(nn.Module):
         depth: int = 2,
         activation: str = "relu",
         bound: float | None = 1.0,
+        normalise: bool = True,
     ) -> None:
         super().__init__()
         if depth < 1 or hidden < 1 or (bound is not None and not bound > 0):
@@ -176,7 +208,7 @@ class PerturbationNetwork(nn.Module):
         make_activation = _choose(ACTIVATIONS, activation, "activation")
         self.form = _choose(FORMS, form, "output form")(num_classes, bound)
         # no affine part: the first linear layer has its own
-        self.normalise = nn.BatchNorm1d(num_characteristics, affine=False)
+        self.normalise = nn.BatchNorm1d(num_characteristics, affine=False) if normalise else None
         layers: list[nn.Module] = []
         width = num_characteristics
         for _ in range(depth - 1):
@@ -188,8 +220,13 @@ class PerturbationNetwork(nn.Module):
         self.mlp = nn.Sequential(*layers, last)
 
     def normalised(self, characteristics: Tensor) -> Tensor:
-        """Characteristics `(B, K)` normalised over the batch; moves the running statistics once."""
+        """Characteristics `(B, K)` normalised over the batch; moves the running statistics once.
+
+        They come back as they are from a network that does not normalise.
+        """
         values = characteristics.to(self._dtype)
+        if self.normalise is None:
+            return values
         if self.training and len(values) > 1:
             normal: Tensor = self.normalise(values)
             return normal
@@ -197,7 +234,7 @@ class PerturbationNetwork(nn.Module):
         return F.batch_norm(values, mean, variance, training=False)
 
     def forward(self, inputs: Tensor, labels: Tensor, spurious: Tensor | None = None) -> Tensor:
-        """Delta `(B, C)`.
+        """Delta `(B, C)`, or weights `(B,)` for the form `weight`.
 
         Args:
             inputs: `(B, K)`, as `normalised` gives them.

@@ -3,6 +3,7 @@
 # isort: off
 from causalogit.methods import (  # noqa: F401  (register, in the order of `causalogit methods`)
     clp,
+    meta_weight_net,
     erm,
     reweighted,
     margins,

@@ -42,18 +42,13 @@ def choose_characteristics(config: ClpConfig) -> tuple[str, ...]:
     return tuple(config.replace.get(name, name) for name in chosen if name not in leave)
 
 
-def label_lead(delta: Tensor, labels: Tensor) -> Tensor:
-    """Delta `(N, C)` at the label `(N,)`, less its mean over the other classes: `(N,)`."""
-    own = delta.gather(1, labels[:, None]).squeeze(1)
-    return own - (delta.sum(1) - own) / (delta.shape[1] - 1)
-
-
 @method
 class Clp(Method):
     """CLP to the letter of the paper; every option of the config's `clp` section counts.
 
     Attributes:
         form, bound, learning_rate: of the perturbation network where the config leaves them open.
+        normalise: whether that network's inputs are normalised over the batch.
     """
 
     name = "clp"
@@ -62,11 +57,12 @@ class Clp(Method):
     form: ClassVar[str] = "vector"
     bound: ClassVar[float] = 1.0
     learning_rate: ClassVar[float] = 1e-3
+    normalise: ClassVar[bool] = True
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         config = task.config.clp
-        names = choose_characteristics(config)
+        names = self.characteristics()
         network = self._network(len(names))
         rate = config.network.learning_rate
         rate = self.learning_rate if rate is None else rate
@@ -90,6 +86,15 @@ class Clp(Method):
             guard=Guard(config.on_divergence, LIMITS | {"hypergradient": config.max_hypergradient}),
         )
 
+    @classmethod
+    def output_form(cls, config: ClpConfig) -> str:
+        """The output form of a run with this config."""
+        return config.network.form or cls.form
+
+    def characteristics(self) -> tuple[str, ...]:
+        """Names of the network's inputs."""
+        return choose_characteristics(self.task.config.clp)
+
     def information(self) -> Budget:
         """C where the expert or the saliency regulariser reads masks of training images."""
         uses_masks = self.clp.expert is not None or self.clp.saliency_weight > 0
@@ -108,16 +113,21 @@ class Clp(Method):
         self.clp.end_epoch()
 
     def perturbation(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Characteristics `(B, K)` and delta `(B, C)` of a batch; nothing is learned."""
+        """Characteristics `(B, K)` and delta `(B, C)` of a batch; nothing is learned.
+
+        The form "weight" gives the samples' weights in (0, 1), `(B,)`, in place of delta.
+        """
         return self.clp.perturbation(batch.images, batch.labels, batch.masks)
 
     def suspicion(self, batch: Batch) -> Tensor:
-        """Delta at the label, less its mean over the other classes, `(B,)`.
+        """How little each sample counts on its label, `(B,)`, higher for less; nothing is learned.
 
-        The more of it, the less the image teaches its label.
+        For delta it is delta at the label less its mean at the other classes, for weights the
+        negative weight. The scale is the method's own, so only the order says anything. The form
+        "contrast" and random backgrounds look at the whole batch: compare samples of one batch.
         """
-        _, delta = self.perturbation(batch)
-        return label_lead(delta, batch.labels)
+        _, output = self.perturbation(batch)
+        return self.clp.loss.suspicion(output, batch.labels)
 
     def state_dict(self) -> dict[str, Any]:
         """Perturbation network, its optimizer, class statistics, expert."""
@@ -134,11 +144,12 @@ class Clp(Method):
             return PerturbationNetwork(
                 num_characteristics,
                 self.task.data.num_classes,
-                config.form or self.form,
+                self.output_form(self.task.config.clp),
                 hidden=config.hidden,
                 depth=config.depth,
                 activation=config.activation,
                 bound=None if math.isinf(bound) else bound,
+                normalise=self.normalise,
             ).to(self.task.device)
 
 

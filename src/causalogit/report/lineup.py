@@ -42,7 +42,7 @@ class Entry:
         """Output form of the perturbation network; None for a method without one."""
         if self.method is None or not issubclass(self.method, Clp):
             return None
-        return self.runs[0].config.clp.network.form or self.method.form
+        return self.method.output_form(self.runs[0].config.clp)
 
     @property
     def new_backgrounds(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from causalogit.methods.clp import label_lead
 from causalogit.report.figures.draw import Panel
 from causalogit.report.figures.noise import noise_panel
 from causalogit.report.lineup import Entry
@@ -36,9 +35,8 @@ def noise_panels(entries: Sequence[Entry]) -> list[Panel]:
             continue
         wrong = given.true_labels != given.labels
         if wrong.any() and not wrong.all():
-            lead = label_lead(given.delta.float(), given.labels)
             note = f"seed {entry.runs[0].config.seed}, after the last epoch"
-            panels.append(noise_panel(entry.title, lead, wrong, note))
+            panels.append(noise_panel(entry.title, given.suspicion, wrong, note))
     return panels
 
 

@@ -9,6 +9,8 @@ _METHODS = {
     "erm": "Ordinary training (empirical risk minimisation): the mean loss over the training "
     "images, and nothing else.",
     "meta_lp": "CLP whose second network learns from the clean images as they are.",
+    "meta_weight_net": "Ordinary training with weighted images: a second network gives "
+    "each image's weight from its loss alone, and learns from the clean images.",
     "clp": "Causal Logit Perturbation to the letter of the paper: the second network also learns "
     "from images with a new background and from images without the object.",
     "clp_factual": "CLP, while every training image gets a new background each time it is seen.",

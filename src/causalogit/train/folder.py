@@ -21,6 +21,9 @@ from causalogit.train.checkpoint import write_atomically, write_json, write_text
 from causalogit.train.environment import describe_environment
 from causalogit.train.passes import over_mixed_batches
 
+OUTPUTS = ("delta", "weight")
+"""What a perturbation network gives; a run's file has one of them, under its name."""
+
 
 class RunFolder:
     """Names and writes the files of one run.
@@ -32,7 +35,7 @@ class RunFolder:
     | `state.ckpt` | everything that a resumed run needs |
     | `best-*.ckpt` | weights of the best epoch by each validation metric |
     | `last.ckpt`, `selected-*.ckpt` | the tested weights, after the method's last touch |
-    | `perturbation.safetensors` | characteristics and delta of training images (CLP) |
+    | `perturbation.safetensors` | characteristics, delta or weight of training images (CLP) |
     | `results.json` | the test; it exists once the run is complete |
     """
 
@@ -112,10 +115,10 @@ class RunFolder:
         write_json(self.results, {"runs": [row]})
 
     def _save_perturbation(self, method: Clp, train: Split) -> None:
-        values, delta = over_mixed_batches(method.perturbation, train, method.task.device)
+        values, output = over_mixed_batches(method.perturbation, train, method.task.device)
         tensors = {
             "characteristics": values,
-            "delta": delta,
+            method.clp.loss.name: output,
             "labels": train.labels,
             "groups": train.groups,
         }

@@ -12,10 +12,11 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from causalogit.config import RunConfig, config_from_dict
+from causalogit.core import PerturbedLogits, WeightedSamples
 from causalogit.data import Data, build_data
 from causalogit.models import build_model
 from causalogit.train.checkpoint import load_checkpoint
-from causalogit.train.folder import RunFolder
+from causalogit.train.folder import OUTPUTS, RunFolder
 
 
 def load_model(checkpoint: Path) -> tuple[nn.Module, RunConfig, Data]:
@@ -41,17 +42,28 @@ def load_model(checkpoint: Path) -> tuple[nn.Module, RunConfig, Data]:
 
 @dataclass(frozen=True)
 class Perturbations:
-    """Characteristics `(N, K)` by name and delta `(N, C)` of the training images of a CLP run.
+    """What a CLP run's perturbation network made of every training image.
 
-    `true_labels` `(N,)` are there where some labels may be wrong.
+    Attributes:
+        names: of the characteristics.
+        characteristics: `(N, K)`.
+        output: delta `(N, C)`, or weights `(N,)` of the form "weight".
+        labels, groups: `(N,)`.
+        true_labels: `(N,)`, where some labels may be wrong.
     """
 
     names: list[str]
     characteristics: Tensor
-    delta: Tensor
+    output: Tensor
     labels: Tensor
     groups: Tensor
     true_labels: Tensor | None = None
+
+    @property
+    def suspicion(self) -> Tensor:
+        """How little each sample counts on its label, `(N,)`; see `TrainingLoss.suspicion`."""
+        loss = WeightedSamples() if self.output.dim() == 1 else PerturbedLogits()
+        return loss.suspicion(self.output.float(), self.labels)
 
 
 @dataclass(frozen=True)
@@ -103,4 +115,5 @@ def _perturbations(folder: RunFolder) -> Perturbations | None:
     with safe_open(folder.perturbation, "pt") as file:
         names = json.loads(file.metadata()["characteristics"])
         tensors = {field: file.get_tensor(field) for field in file.keys()}  # noqa: SIM118
-        return Perturbations(names, **tensors)
+        output = next(tensors.pop(name) for name in OUTPUTS if name in tensors)
+        return Perturbations(names, output=output, **tensors)

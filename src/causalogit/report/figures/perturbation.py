@@ -1,4 +1,4 @@
-"""What the perturbation network answers to: delta against each characteristic."""
+"""What the perturbation network answers to: delta, or weight, against each characteristic."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class Response:
     """What a perturbation network gives for every training image.
 
     Attributes:
-        what: "alpha" or "delta at the label".
+        what: "alpha", "weight" or "delta at the label".
         label: that number, `(N,)`.
-        others: mean delta over the other classes, `(N,)`; None where alpha is shown.
+        others: mean delta over the other classes, `(N,)`; None where there is but one number.
         common: True for images of the more common kind, `(N,)`.
     """
 
@@ -69,8 +69,10 @@ class Response:
 
 
 def response(perturbations: Perturbations, common: Tensor, form: str) -> Response:
-    """Delta at the label, or for the form "expert" its strength alpha."""
-    delta = perturbations.delta.float()
+    """Delta at the label, or for the form "expert" its strength alpha; a weight as it is."""
+    delta = perturbations.output.float()
+    if delta.dim() == 1:
+        return Response("weight", delta, None, common)
     if form == "expert":
         return Response("alpha", alpha_of(delta).float(), None, common)
     own = F.one_hot(perturbations.labels, delta.shape[1]).bool()

@@ -1,0 +1,170 @@
+"""The training loss of Eqs. 8 and 10: how the output of the perturbation network enters it.
+
+A perturbation moves the logits, a weight says how much a sample counts. All that the engine asks
+of either is the loss itself, its derivative by the logits, and what the output does to that
+derivative; every solver of the hypergradient works with both. An output form names its loss.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Metrics = dict[str, float]
+
+
+class TrainingLoss(Protocol):
+    """A loss of logits u `(B, C)`, an output `(B, ...)` and labels `(B,)`."""
+
+    name: str
+    """Of the output, in metrics, in messages and in files."""
+
+    def __call__(self, logits: Tensor, output: Tensor, labels: Tensor) -> Tensor:
+        """The loss, a scalar."""
+        ...
+
+    def cotangent(self, logits: Tensor, output: Tensor, labels: Tensor) -> Tensor:
+        """Derivative of the loss by the logits, `(B, C)`, without a graph of theirs."""
+        ...
+
+    def output_gradient(
+        self, logits: Tensor, output: Tensor, labels: Tensor, change: Tensor
+    ) -> Tensor:
+        """Derivative of `<cotangent, change>` by the output, in its shape; `change` is `(B, C)`."""
+        ...
+
+    def size(self, output: Tensor) -> Tensor:
+        """How far the output is from one that changes nothing, a scalar for the guard."""
+        ...
+
+    def clipped(self, output: Tensor, factor: float) -> Tensor:
+        """The output with `factor` times its size; at 0 it changes nothing, whatever it was."""
+        ...
+
+    def suspicion(self, output: Tensor, labels: Tensor) -> Tensor:
+        """`(B,)`, higher where the sample counts for less on its label."""
+        ...
+
+    def describe(self, output: Tensor, labels: Tensor) -> Metrics:
+        """What to log of the output, as `name/...`."""
+        ...
+
+
+class PerturbedLogits:
+    """Mean CE(u + delta, y); the output is delta, `(B, C)` (arXiv 2505.15246)."""
+
+    name = "delta"
+
+    def __call__(self, logits: Tensor, output: Tensor, labels: Tensor) -> Tensor:
+        """`mean CE(u + delta, y)`."""
+        return F.cross_entropy(logits + output, labels)
+
+    def cotangent(self, logits: Tensor, output: Tensor, labels: Tensor) -> Tensor:
+        """`(softmax(u + delta) - onehot(y)) / B`."""
+        probabilities = (logits.detach() + output).softmax(1)  # in the wider of the two types
+        onehot = F.one_hot(labels, probabilities.shape[1])
+        return ((probabilities - onehot) / len(labels)).to(logits.dtype)
+
+    def output_gradient(
+        self, logits: Tensor, output: Tensor, labels: Tensor, change: Tensor
+    ) -> Tensor:
+        """`q_i * (a_i - <q_i, a_i>) / B` with `q = softmax(u + delta)` and a the change."""
+        q = (logits.detach() + output).softmax(1)
+        change = change.to(q.dtype)
+        gradient = q * (change - (q * change).sum(1, keepdim=True)) / len(labels)
+        return gradient.to(output.dtype)
+
+    def size(self, output: Tensor) -> Tensor:
+        """The largest element of delta."""
+        return output.abs().amax()
+
+    def clipped(self, output: Tensor, factor: float) -> Tensor:
+        """`factor * delta`."""
+        return output * factor if factor else torch.zeros_like(output)
+
+    def suspicion(self, output: Tensor, labels: Tensor) -> Tensor:
+        """Delta at the label, less its mean at the other classes.
+
+        A label that delta helps along has less to learn: its gradient is smaller.
+        """
+        own = output.gather(1, labels[:, None]).squeeze(1)
+        return own - (output.sum(1) - own) / (output.shape[1] - 1)
+
+    def describe(self, output: Tensor, labels: Tensor) -> Metrics:
+        """Mean delta at the label and at the other classes."""
+        own = F.one_hot(labels, output.shape[1]).bool()
+        return {
+            "delta/label": output[own].mean().item(),
+            "delta/others": output[~own].mean().item(),
+        }
+
+
+class WeightedSamples:
+    """The weighted mean of CE(u, y); the output is a weight w in (0, 1) a sample, `(B,)`.
+
+    Meta-Weight-Net (Shu et al. 2019, arXiv 1902.07379) with weights that are divided by their mean
+    over the batch, as learning to reweight has it (Ren et al. 2018, arXiv 1803.09050). Without
+    that, larger weights are a larger step, and a larger step nearly always lowers the meta loss
+    one step ahead. What is left is which samples count more than others; one sample alone always
+    counts 1.
+    """
+
+    name = "weight"
+
+    def __call__(self, logits: Tensor, output: Tensor, labels: Tensor) -> Tensor:
+        """`sum w_i CE(u_i, y_i) / sum w_i`, the mean of CE with weights of mean 1."""
+        losses = F.cross_entropy(logits, labels, reduction="none")
+        return (output * losses).sum() / output.sum()
+
+    def cotangent(self, logits: Tensor, output: Tensor, labels: Tensor) -> Tensor:
+        """`w_i (softmax(u_i) - onehot(y_i)) / sum w`."""
+        share = output / output.sum()
+        return (share[:, None] * _residual(logits, output, labels)).to(logits.dtype)
+
+    def output_gradient(
+        self, logits: Tensor, output: Tensor, labels: Tensor, change: Tensor
+    ) -> Tensor:
+        """`(b_i - sum w b / sum w) / sum w`: b is the loss's change when the logits have theirs.
+
+        A weight grows where the sample's loss falls more, along the step that the meta set asks
+        for, than the weighted mean of the losses does.
+        """
+        residual = _residual(logits, output, labels)
+        changes = (residual * change.to(residual.dtype)).sum(1)
+        total = output.sum()
+        return ((changes - (output * changes).sum() / total) / total).to(output.dtype)
+
+    def size(self, output: Tensor) -> Tensor:
+        """The largest distance from 1 of a weight that is divided by their mean."""
+        return (output / output.mean() - 1).abs().amax()
+
+    def clipped(self, output: Tensor, factor: float) -> Tensor:
+        """Drawn to their mean; all alike at 0."""
+        return torch.lerp(output.mean(), output, factor) if factor else torch.ones_like(output)
+
+    def suspicion(self, output: Tensor, labels: Tensor) -> Tensor:
+        """Less the weight."""
+        return -output
+
+    def describe(self, output: Tensor, labels: Tensor) -> Metrics:
+        """Mean and range of the weights, and the share of the batch that counts.
+
+        `weight/effective` is Kish's effective sample size over B, `mean(w)^2 / mean(w^2)`: 1 where
+        all weights are alike, 1/B where one sample has all the weight.
+        """
+        return {
+            "weight/mean": output.mean().item(),
+            "weight/min": output.min().item(),
+            "weight/max": output.max().item(),
+            "weight/effective": (output.mean().square() / output.square().mean()).item(),
+        }
+
+
+def _residual(logits: Tensor, output: Tensor, labels: Tensor) -> Tensor:
+    """Derivative of each sample's cross-entropy by its logits, in the wider of the two types."""
+    wide = torch.promote_types(logits.dtype, output.dtype)
+    probabilities = logits.detach().to(wide).softmax(1)
+    return probabilities - F.one_hot(labels, logits.shape[1])
