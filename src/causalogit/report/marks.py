@@ -40,7 +40,7 @@ def marks_of(run: LoadedRun, scene: Scene, facts: Facts) -> Marks:
             given.groups % len(scene.attributes) == usual,
             (f"{word} agrees with the class", f"{word} disagrees"),
             (f"the {word} agrees", f"the {word} disagrees"),
-            f"If delta is to undo the {word}, it has to treat the few images whose {word} "
+            f"If that is to undo the {word}, it has to treat the few images whose {word} "
             f"disagrees unlike the many whose {word} agrees.",
         )
     if given.true_labels is not None and facts.wrong:
@@ -48,7 +48,7 @@ def marks_of(run: LoadedRun, scene: Scene, facts: Facts) -> Marks:
             given.true_labels == given.labels,
             ("label is right", "label is wrong"),
             ("the label is right", "the label is wrong"),
-            "If delta is to undo wrong labels, it has to treat images with a wrong label unlike "
+            "If that is to undo wrong labels, it has to treat images with a wrong label unlike "
             "those with a right one.",
         )
     if facts.tail:
@@ -56,7 +56,7 @@ def marks_of(run: LoadedRun, scene: Scene, facts: Facts) -> Marks:
             ~small_classes(run.data)[given.labels],
             ("class of average size or larger", "smaller class"),
             ("the class is large", "the class is small"),
-            "If delta is to make up for the sizes of the classes, it has to treat images of small "
+            "If that is to make up for the sizes of the classes, it has to treat images of small "
             "classes unlike those of large ones.",
         )
     everyone = torch.ones(len(given.labels), dtype=torch.bool)
