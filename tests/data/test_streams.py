@@ -6,7 +6,8 @@ from itertools import islice
 
 import torch
 
-from causalogit.data import InMemory, Split, endless_batches, epoch_order
+from causalogit.data import InMemory, Split, endless_batches, epoch_batches, epoch_order
+from causalogit.data.transforms import pad_crop_flip
 
 
 def test_epoch_order_is_a_permutation_that_changes_with_seed_and_epoch():
@@ -36,3 +37,18 @@ def test_endless_batches_go_on_from_the_generator_state():
     again = [b.labels for b in islice(endless_batches(split, 4, other, torch.device("cpu")), 3)]
     assert all(torch.equal(a, b) for a, b in zip(later, again, strict=True))
     assert all(len(batch.unique()) == 4 for batch in later)
+
+
+def test_an_epoch_can_begin_in_its_middle():
+    images = torch.rand(10, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    split = Split(InMemory(images), torch.arange(10), torch.arange(10), transform=pad_crop_flip)
+    whole = list(epoch_batches(split, 4, seed=3, epoch=1))
+    rest = list(epoch_batches(split, 4, seed=3, epoch=1, start=1))
+    assert [len(batch.labels) for batch in whole] == [4, 4, 2]
+    assert torch.cat([batch.indices for batch in whole]).sort().values.tolist() == list(range(10))
+    for batch, again in zip(whole[1:], rest, strict=True):
+        assert torch.equal(batch.images, again.images)
+        assert torch.equal(batch.labels, again.labels)
+        assert not torch.equal(batch.images, images[batch.indices])
+    other = next(epoch_batches(split, 4, seed=3, epoch=2))
+    assert not torch.equal(other.indices, whole[0].indices)

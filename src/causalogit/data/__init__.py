@@ -4,7 +4,7 @@ from causalogit.data.batch import Batch, Split
 from causalogit.data.build import Data, build_data
 from causalogit.data.images import Images, InMemory
 from causalogit.data.samples import Samples
-from causalogit.data.streams import draws_at, endless_batches, epoch_order
+from causalogit.data.streams import endless_batches, epoch_batches, epoch_order
 
 __all__ = [
     "Batch",
@@ -14,7 +14,7 @@ __all__ = [
     "Samples",
     "Split",
     "build_data",
-    "draws_at",
     "endless_batches",
+    "epoch_batches",
     "epoch_order",
 ]

@@ -26,6 +26,24 @@ def draws_at(seed: int, epoch: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed((seed * 1_000_003 + epoch) * 1_000_003 + step)
 
 
+def epoch_batches(
+    split: Split,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    *,
+    weights: Tensor | None = None,
+    start: int = 0,
+) -> Iterator[Batch]:
+    """The batches of one training epoch, transformed, from step `start` on.
+
+    See `epoch_order` for `weights`; the last batch may be smaller.
+    """
+    batches = epoch_order(len(split), weights, seed, epoch).split(batch_size)
+    for step in range(start, len(batches)):
+        yield split.batch(batches[step], draws_at(seed, epoch, step))
+
+
 def endless_batches(
     split: Split, batch_size: int, generator: torch.Generator, device: torch.device
 ) -> Iterator[Batch]:

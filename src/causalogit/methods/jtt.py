@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 from torch.nn import functional as F
 
-from causalogit.data import epoch_order
+from causalogit.data import epoch_batches
 from causalogit.evaluate.metrics import predict
 from causalogit.methods.base import Budget, PlainMethod, Task, method
 from causalogit.methods.second import optimizer_like, second_network
@@ -53,14 +53,14 @@ class Jtt(PlainMethod):
 def first_errors(task: Task) -> Tensor:
     """Train a second network for `jtt_epochs`; which training images it gets wrong, `(N,)`."""
     config, train = task.config, task.data.train
+    size, seed = config.optimizer.batch_size, config.seed + 1_000_000
     network = second_network(task)
     optimizer = optimizer_like(task.optimizer, task.model, network)
     with seeded(config.seed):  # for a network that drops units
         for epoch in range(config.controls.jtt_epochs):
-            order = epoch_order(len(train), None, config.seed + 1_000_000, epoch)
-            for indices in order.split(config.optimizer.batch_size):
-                batch = train.batch(indices).to(task.device)
+            for batch in epoch_batches(train, size, seed, epoch):
+                own = batch.to(task.device)
                 optimizer.zero_grad()
-                F.cross_entropy(network(batch.images), batch.labels).backward()
+                F.cross_entropy(network(own.images), own.labels).backward()
                 optimizer.step()
     return predict(network, train, task.device).argmax(1) != train.labels

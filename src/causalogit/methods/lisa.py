@@ -84,7 +84,7 @@ class Lisa(Method):
         task, controls = self.task, self.task.config.controls
         same_label = torch.rand((), generator=task.generator).item() < controls.lisa_same_label
         places = self.partners.draw(batch.indices.cpu(), same_label, task.generator)
-        partners = task.data.train.batch(places).to(task.device)
+        partners = task.data.train.batch(places, task.generator).to(task.device)
         alpha = 2.0 if controls.mixup_alpha is None else controls.mixup_alpha
         shares = mixing_shares(alpha, len(places), task.generator).to(task.device)
         return self.descend(mixed_loss(task.model, batch, partners, shares))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch.optim import SGD
 
 from causalogit.core import SpuriousExpert
-from causalogit.data import epoch_order
+from causalogit.data import epoch_batches
 from causalogit.methods.base import Task
 from causalogit.methods.masked import counterfactual
 from causalogit.methods.second import second_network
@@ -38,10 +38,10 @@ def spurious_expert(task: Task) -> SpuriousExpert:
 
 
 def _train_epoch(expert: SpuriousExpert, task: Task, epoch: int) -> None:
-    train = task.data.train
-    order = epoch_order(len(train), None, task.config.seed + 1_000_000, epoch)
-    for indices in order.split(task.config.optimizer.batch_size):
-        batch = train.batch(indices).to(task.device)
-        if batch.masks is None:
+    config = task.config
+    size, seed = config.optimizer.batch_size, config.seed + 1_000_000
+    for batch in epoch_batches(task.data.train, size, seed, epoch):
+        own = batch.to(task.device)
+        if own.masks is None:
             raise ValueError("the spurious expert needs masks on the training images")
-        expert.step(batch.images, batch.masks, batch.labels)
+        expert.step(own.images, own.masks, own.labels)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from causalogit.config import RunConfig, config_to_dict
 from causalogit.core import Divergence
-from causalogit.data import build_data, draws_at, epoch_order
+from causalogit.data import build_data, epoch_batches
 from causalogit.evaluate.metrics import (
     Metrics,
     RunningMeans,
@@ -98,20 +98,26 @@ class Trainer:
     def _train_epoch(self, on_step: OnStep | None) -> None:
         started = time.perf_counter()
         weights = self.method.sampling_weights()
-        order = epoch_order(len(self.split), weights, self.config.seed, self.epoch)
-        batches = order.split(self.config.optimizer.batch_size)
+        size = self.config.optimizer.batch_size
+        steps = -(-len(self.split) // size)
+        batches = epoch_batches(
+            self.split,
+            size,
+            self.config.seed,
+            self.epoch,
+            weights=weights,
+            start=self.steps_in_epoch,
+        )
         self.model.train()
-        while self.steps_in_epoch < len(batches):
-            place = (self.config.seed, self.epoch, self.steps_in_epoch)
-            batch = self.split.batch(batches[self.steps_in_epoch], draws_at(*place)).to(self.device)
+        for batch in batches:
             with self.fabric.autocast():
-                self.means.add(self.method.step(batch))
+                self.means.add(self.method.step(batch.to(self.device)))
             self.steps_in_epoch += 1
-            done = self.epoch * len(batches) + self.steps_in_epoch
+            done = self.epoch * steps + self.steps_in_epoch
             if on_step:
-                on_step(done, self.config.optimizer.epochs * len(batches))
+                on_step(done, self.config.optimizer.epochs * steps)
             every = self.config.checkpoint_every
-            if every and done % every == 0 and self.steps_in_epoch < len(batches):
+            if every and done % every == 0 and self.steps_in_epoch < steps:
                 self.seconds += time.perf_counter() - started
                 started = time.perf_counter()
                 self._save_state()
