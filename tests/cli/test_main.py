@@ -11,6 +11,7 @@ from causalogit.cli.main import main
 from causalogit.cli.tables import results_table, spread
 from causalogit.data.sources import OTHERS, SOURCES
 from causalogit.methods import METHODS
+from causalogit.presets import preset_names
 from tests.data.pictures import write_pictures
 
 TINY = [
@@ -179,3 +180,43 @@ def test_data_sources_lists_every_source(capsys, monkeypatch):
         row = next(line for line in printed.splitlines() if f" {name} " in line)
         assert source.summary in row
         assert source.path in row
+
+
+@pytest.mark.parametrize("given", [["--config", "{}"], ["--config={}"]])
+def test_a_preset_is_a_config_by_its_name(given, tmp_path, capsys):
+    folder = tmp_path / "nowhere"
+    arguments = ["train", *(word.format("cifar10-lt-100-small") for word in given)]
+    assert main([*arguments, "--data.path", str(folder)]) == 1
+    assert f"data.path {folder} does not hold CIFAR10" in capsys.readouterr().err
+    digits = ["--data.source", "digits", "--data.largest_class", "20", "--data.long_tail.ratio=2"]
+    out = tmp_path / "run"
+    assert main([*arguments, *digits, "--optimizer.epochs", "1", "--out", str(out)]) == 0
+    kept = yaml.safe_load((out / "config.yaml").read_text())
+    assert kept["model"] == "cnn"
+    assert kept["optimizer"]["nesterov"]
+    assert kept["data"]["long_tail"]["ratio"] == 2
+
+
+def test_presets_are_listed(capsys):
+    assert main(["presets"]) == 0
+    printed = capsys.readouterr().out
+    for name in preset_names():
+        assert name in printed
+
+
+def test_methods_without_their_masks_are_named_or_left_out(tmp_path, capsys):
+    write_pictures(tmp_path, {"cat": 20, "dog": 20}, {})
+    photos = tmp_path / "objects"
+    data = [
+        "--data.source", str(photos), "--data.image_size", "28", "--data.meta.per_class", "2",
+        "--optimizer.epochs", "1", "--clp.meta_batch_size", "4",
+    ]  # fmt: skip
+    assert main(["train", "--out", str(tmp_path / "run"), *data]) == 1
+    message = capsys.readouterr().err
+    assert f"method 'clp' needs masks on the meta images, and {photos} has none" in message
+    assert not (tmp_path / "run").exists()
+    assert main(["compare", "--seeds", "0", "--out", str(tmp_path / "all"), *data]) == 0
+    printed = capsys.readouterr().out
+    assert "left out, for want of masks on the meta images" in printed
+    rows = json.loads((tmp_path / "all" / "results.json").read_text())["runs"]
+    assert [r["method"] for r in rows] == [n for n, m in METHODS.items() if m.budget in "AO"]
