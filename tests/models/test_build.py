@@ -123,3 +123,22 @@ def test_normalized_is_found_copied_and_cast_like_any_model(backbone):
     torch.testing.assert_close(double.float(), model(images), rtol=1e-4, atol=1e-5)
     exported = torch.export.export(model, (images,)).module()
     torch.testing.assert_close(exported(images), model(images))
+
+
+def test_a_fresh_head_on_given_weights_begins_calm(tmp_path):
+    """Features of real weights are not zero: a wild head would undo them in its first steps."""
+    torch.manual_seed(0)
+    features = torch.rand(64, 1280)
+    model = build_model("tf_efficientnet_lite0", 2, 3, seed=0)
+    file = tmp_path / "weights.pth"
+    backbone = {n: v for n, v in model.state_dict().items() if not n.startswith("classifier")}
+    torch.save(backbone, file)
+    wild = model.get_classifier()(features)
+    heads = [
+        build_model("tf_efficientnet_lite0", 2, 3, seed, str(file)).get_classifier()
+        for seed in (0, 0, 1)
+    ]
+    assert wild.abs().mean() > 3
+    assert heads[0](features).abs().mean() < 1
+    assert torch.equal(heads[0].weight, heads[1].weight)
+    assert not torch.equal(heads[0].weight, heads[2].weight)

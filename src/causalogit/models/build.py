@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from causalogit.core.classifier import find_head
 from causalogit.models.cifar_resnet import CifarResNet
 from causalogit.models.cnn import SmallCNN
 from causalogit.models.lenet import LeNet
@@ -75,6 +76,8 @@ def build_model(
             model = MODELS[name](num_classes, channels)
         else:
             model = _timm_model(name, num_classes, channels, weights == PRETRAINED and read)
+            if weights is not None:
+                _calm_head(model, num_classes, weights == PRETRAINED)
     if weights is None:
         return model
     whole = model if ours else _normalized(model, name, channels)
@@ -105,6 +108,16 @@ def _timm_model(name: str, num_classes: int, channels: int, download: bool) -> n
             "weights, such as weights=model.safetensors"
         ) from error
     return model
+
+
+def _calm_head(model: nn.Module, num_classes: int, downloaded: bool) -> None:
+    """Give a last layer that the weights do not reach torch's usual initial weights.
+
+    Those of some timm models grow as there are fewer classes (EfficientNet's are uniform up to
+    1 / sqrt(C)): on features that are not zero any more, the first steps then undo them.
+    """
+    if not (downloaded and vars(model)["pretrained_cfg"].get("num_classes") == num_classes):
+        find_head(model, num_classes)[1].reset_parameters()
 
 
 def _normalized(model: nn.Module, name: str, channels: int) -> Normalized:
