@@ -169,8 +169,9 @@ class OptimizerConfig:
         momentum: of SGD.
         nesterov: Nesterov's form of the momentum.
         weight_decay: its weight decay.
-        schedule: constant, one cosine to zero, or a tenth of the rate at each milestone.
-        milestones: epochs at which the schedule "step" divides the rate.
+        schedule: constant, one cosine to zero, or a step down at each milestone.
+        milestones: epochs at which the schedule "step" lowers the rate.
+        step_factor: what the schedule "step" multiplies the rate with.
         epochs: passes over the training images.
         batch_size: training images in a batch.
     """
@@ -182,6 +183,7 @@ class OptimizerConfig:
     weight_decay: float = 1e-4
     schedule: Literal["constant", "cosine", "step"] = "constant"
     milestones: tuple[int, ...] = ()
+    step_factor: float = 0.1
     epochs: int = 20
     batch_size: int = 32
 
@@ -189,6 +191,10 @@ class OptimizerConfig:
         _require(
             self.learning_rate > 0,
             f"optimizer.learning_rate is {self.learning_rate}: give a positive rate",
+        )
+        _require(
+            0 < self.step_factor <= 1,
+            f"optimizer.step_factor is {self.step_factor}: give a factor above 0, up to 1",
         )
         _require(self.epochs > 0, f"optimizer.epochs is {self.epochs}: give at least 1")
         _require(self.batch_size > 0, f"optimizer.batch_size is {self.batch_size}: give at least 1")
@@ -378,6 +384,11 @@ class RunConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     clp: ClpConfig = field(default_factory=ClpConfig)
     controls: ControlsConfig = field(default_factory=ControlsConfig)
+
+    def __post_init__(self) -> None:
+        _require(
+            0 <= self.seed < 2**62, f"seed is {self.seed}: give a number from 0 to below 2**62"
+        )
 
 
 def config_to_dict(config: RunConfig) -> dict[str, Any]:

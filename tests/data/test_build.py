@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from causalogit.config import AttributeConfig, DataConfig, LongTailConfig, MetaConfig, NoiseConfig
 from causalogit.data import build_data
@@ -149,3 +151,21 @@ def test_centre_boxes_stand_in_for_masks():
 def test_what_cannot_be_is_named(change, message):
     with pytest.raises(ValueError, match=message):
         build_data(DataConfig(**change), seed=0)
+
+
+@pytest.mark.parametrize("change", [{"largest_class": 40}, {"long_tail": LongTailConfig(4.0)}])
+def test_a_long_tail_keeps_images_of_every_group(change, tmp_path):
+    """A source's own groups lie one after the other: the first of a class are not of one group."""
+    draws = np.random.default_rng(0)
+    lines = ["image,label,group"]
+    for index in range(480):
+        label, group = "ab"[index % 2], "xy"[index // 2 % 2]
+        name = f"{index}.png"
+        Image.fromarray(draws.integers(0, 256, (4, 4, 3), dtype=np.uint8)).save(tmp_path / name)
+        lines.append(f"{name},{label},{group}")
+    (tmp_path / "photos.csv").write_text("\n".join(lines))
+    config = DataConfig(source=str(tmp_path / "photos.csv"), image_size=4, **change)
+    data = build_data(config, seed=0)
+    by_group = data.group_counts.reshape(2, 2)
+    assert by_group.sum(1).tolist() == ([40, 40] if "largest_class" in change else [158, 39])
+    assert (by_group.double() / by_group.sum(1, keepdim=True) - 0.5).abs().max().item() < 0.2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
+import pytest
 import torch
 
 from causalogit.data import InMemory, Split, endless_batches, epoch_batches, epoch_order
@@ -52,3 +53,10 @@ def test_an_epoch_can_begin_in_its_middle():
         assert not torch.equal(batch.images, images[batch.indices])
     other = next(epoch_batches(split, 4, seed=3, epoch=2))
     assert not torch.equal(other.indices, whole[0].indices)
+
+
+@pytest.mark.parametrize("seed", [20_240_101, 2**62 - 1])
+def test_seeds_may_be_large(seed):
+    split = Split(InMemory(torch.rand(4, 3, 8, 8)), torch.arange(4), torch.arange(4))
+    first = next(epoch_batches(split, 4, seed + 1_000_000, epoch=199))
+    assert sorted(first.indices.tolist()) == [0, 1, 2, 3]

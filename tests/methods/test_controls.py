@@ -148,3 +148,19 @@ def test_characteristics_are_left_out_and_replaced_by_name():
     assert swapped[THE_TEN.index("entropy")] == "confidence"
     with pytest.raises(ValueError, match=r"name \['los'\], not among"):
         choose_characteristics(replace(base, without=("los",)))
+
+
+@pytest.mark.parametrize("missing", [(), (2,)])
+def test_dfr_of_two_classes_tells_them_apart(missing, make_task):
+    """Of two classes scikit-learn fits one row of weights, not two."""
+    task = make_task(method="dfr")
+    meta = task.data.meta
+    keep = [label for label in range(5 if missing else 2) if label not in missing]
+    chosen = torch.cat([(meta.labels == label).nonzero().squeeze(1) for label in keep])
+    task = replace(task, data=replace(task.data, meta=meta.take(chosen)))
+    build_method(task).finish(task.model)
+    task.model.eval()
+    given = task.data.meta.everything()
+    answers = task.model(given.images).argmax(1)
+    assert set(answers.tolist()) == set(keep)
+    assert (answers == given.labels).double().mean().item() > 0.6

@@ -12,7 +12,6 @@ from causalogit.config import ControlsConfig
 from causalogit.methods import build_method
 from causalogit.methods.lisa import Partners
 from causalogit.methods.mixup import mixed_loss, mixing_shares
-from tests.methods.conftest import train_on
 
 # (label, attribute) of each image: cells of several sizes; label 2 has one attribute,
 # attribute 3 one label
@@ -89,7 +88,9 @@ def test_labels_are_those_that_training_sees(make_task):
     assert torch.equal(task.data.train.labels[drawn], task.data.train.labels)
 
 
-def test_data_without_groups_are_refused(make_task):
-    task = train_on(make_task(method="lisa"), blind=True)
-    with pytest.raises(ValueError, match="lisa needs the groups of all training images"):
+@pytest.mark.parametrize("name", ["lisa", "group_dro", "group_balanced"])
+def test_data_without_groups_are_refused(name, make_task):
+    task = make_task(method=name)
+    task = replace(task, data=replace(task.data, attribute_names=("all",)))
+    with pytest.raises(ValueError, match=f"method '{name}' needs groups, and digits has none"):
         build_method(task)

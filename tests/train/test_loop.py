@@ -167,3 +167,20 @@ def test_divergence_keeps_the_last_good_checkpoint(tiny, tmp_path, monkeypatch):
     state = load_checkpoint(folder.state)
     assert state["epoch"] == 1
     assert all(torch.isfinite(value).all() for value in state["model"].values())
+
+
+def test_a_run_that_dies_while_it_logs_loses_no_row(tiny, tmp_path, monkeypatch):
+    log, config = RunFolder.log_epoch, tiny(method="erm")
+
+    def die_at_the_last_epoch(self, row, history):
+        if row["epoch"] == 3:
+            raise Killed
+        log(self, row, history)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunFolder, "log_epoch", die_at_the_last_epoch)
+        with pytest.raises(Killed):
+            train(config, tmp_path)
+    train(config, tmp_path, resume=True)
+    with (tmp_path / "metrics.csv").open() as file:
+        assert [line["epoch"] for line in csv.DictReader(file)] == ["1.0", "2.0", "3.0"]

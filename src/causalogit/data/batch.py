@@ -16,7 +16,7 @@ class Batch(NamedTuple):
     """Images `(B, K, H, W)` in [0, 1], labels `(B,)`, masks `(B, 1, H, W)`, groups `(B,)`.
 
     `indices` `(B,)` are the samples' places in their split. Masks are 1 on the object, or None
-    where there are none; groups are -1 where unknown.
+    where there are none; where no attributes are known, the classes are the groups.
     """
 
     images: Tensor

@@ -92,8 +92,7 @@ def build_data(config: DataConfig, seed: int) -> Data:
     samples = source.load(config)
     generator = torch.Generator().manual_seed(seed)
     places = split_places(samples, config, generator)
-    pool = places["train"]
-    places["train"] = pool[keep_long_tail(samples.labels[pool], config, generator)]
+    places["train"] = keep_long_tail(places["train"], samples, config, generator)
     attributes, names = choose_attributes(samples, places, config, generator)
     splits = {
         name: painted_split(samples, config, index, attributes[name], len(names))

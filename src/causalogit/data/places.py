@@ -58,17 +58,21 @@ def split_places(
     return {name: places[name] for name in order if name in places}
 
 
-def keep_long_tail(labels: Tensor, config: DataConfig, generator: torch.Generator) -> Tensor:
-    """Which training images stay, `(M,)`."""
+def keep_long_tail(
+    pool: Tensor, samples: Samples, config: DataConfig, generator: torch.Generator
+) -> Tensor:
+    """Which of the training places `(N,)` stay under the long tail, `(M,)`."""
     ratio, largest = config.long_tail.ratio, config.largest_class
-    if config.attribute.ratio > 1 and config.attribute.protocol == "alt":
-        # as many images as under the other protocols, but the same of every class
-        counts = torch.bincount(labels)
+    classes_alike = config.attribute.ratio > 1 and config.attribute.protocol == "alt"
+    if ratio == 1 and largest is None and not classes_alike:
+        return pool
+    if samples.attributes is not None:  # they lie group by group, and the first of a class stay
+        pool = pool[torch.randperm(len(pool), generator=generator)]
+    labels = samples.labels[pool]
+    if classes_alike:  # as many images as under the other protocols, but the same of every class
         total = len(long_tailed(labels, largest, ratio))
-        return long_tailed(labels, total // len(counts), 1)
-    if ratio == 1 and largest is None:
-        return torch.arange(len(labels))
+        return pool[long_tailed(labels, total // samples.num_classes, 1)]
     order = None
     if config.long_tail.order == "shuffled":
-        order = torch.randperm(len(torch.bincount(labels)), generator=generator)
-    return long_tailed(labels, largest, ratio, order)
+        order = torch.randperm(samples.num_classes, generator=generator)
+    return pool[long_tailed(labels, largest, ratio, order)]

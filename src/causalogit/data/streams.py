@@ -15,7 +15,7 @@ def epoch_order(size: int, weights: Tensor | None, seed: int, epoch: int) -> Ten
 
     It depends on the seed and the epoch alone, so a run that goes on sees what it would have seen.
     """
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    generator = torch.Generator().manual_seed(_fold(seed * 1_000_003 + epoch))
     if weights is None:
         return torch.randperm(size, generator=generator)
     return torch.multinomial(weights, size, replacement=True, generator=generator)
@@ -23,7 +23,7 @@ def epoch_order(size: int, weights: Tensor | None, seed: int, epoch: int) -> Ten
 
 def draws_at(seed: int, epoch: int, step: int) -> torch.Generator:
     """The generator of one training step's crops and flips: no state that a run would lose."""
-    return torch.Generator().manual_seed((seed * 1_000_003 + epoch) * 1_000_003 + step)
+    return torch.Generator().manual_seed(_fold((seed * 1_000_003 + epoch) * 1_000_003 + step))
 
 
 def epoch_batches(
@@ -54,3 +54,8 @@ def endless_batches(
     while True:
         order = torch.randperm(len(split), generator=generator)
         yield split.batch(order[:batch_size], generator).to(device)
+
+
+def _fold(number: int) -> int:
+    """Into the 63 bits that a generator takes."""
+    return number % 2**63

@@ -18,7 +18,7 @@ Metrics = dict[str, float]
 Budget = Literal["A", "B", "C", "O"]
 
 BUDGETS: dict[str, str] = {
-    "A": "labels and a small clean meta set",
+    "A": "labels and a small clean meta set, balanced over groups where they are known",
     "B": "A and masks on the meta set",
     "C": "B and masks on the training images",
     "O": "group labels of the training images (an upper bar, not a rival)",
@@ -131,24 +131,36 @@ def build_method(task: Task) -> Method:
     """The method that the config names.
 
     Raises:
-        ValueError: no method has this name, or the data lacks the masks that it needs.
+        ValueError: no method has this name, or the data lacks what it needs to know.
     """
     kind = find_method(task.config.method)
     lack = lacks(kind, task.data)
     if lack:
         raise ValueError(
-            f"method '{kind.name}' needs {lack}, and {task.config.data.source} has none: give some "
-            "(a mask column, data.mask_path), set data.masks to 'centre' for a box in the middle "
-            "of every image, or choose a method of budget A (`causalogit methods`)"
+            f"method '{kind.name}' needs {lack}, and {task.config.data.source} has none: "
+            f"{_REMEDIES[lack]}, or choose a method of budget A (`causalogit methods`)"
         )
     return kind(task)
 
 
+_GIVE_MASKS = (
+    "give some (a mask column, data.mask_path), or set data.masks to 'centre' for a box in the "
+    "middle of every image"
+)
+_REMEDIES = {
+    "masks on the training images": _GIVE_MASKS,
+    "masks on the meta images": _GIVE_MASKS,
+    "groups": "give some (a group column)",
+}
+
+
 def lacks(kind: type[Method], data: Data) -> str:
-    """The masks that a method needs and the data has not, in words; empty if nothing is missing."""
+    """What a method needs to know and the data does not tell, in words; empty for nothing."""
     if kind.budget == "C" and not data.train.has_masks:
         return "masks on the training images"
-    return "masks on the meta images" if kind.budget in "BC" and not data.meta.has_masks else ""
+    if kind.budget in "BC" and not data.meta.has_masks:
+        return "masks on the meta images"
+    return "groups" if kind.budget == "O" and len(data.attribute_names) == 1 else ""
 
 
 def find_method(name: str) -> type[Method]:

@@ -12,6 +12,7 @@ from causalogit.methods.base import Budget, PlainMethod, Task, method
 from causalogit.methods.masked import factual
 
 _COPIES = 10
+_NEVER = -1e4  # the logit of a class that the meta set has no image of
 
 
 @method
@@ -34,11 +35,14 @@ class Dfr(PlainMethod):
         model.eval()
         with torch.no_grad():
             _, features = classifier(images.to(self.task.device))
-            weight, bias = _logistic_regression(features.double().cpu(), labels, photos)
-            classifier.head.weight.copy_(weight)
-            if classifier.head.bias is None:
+            head, classes = classifier.head, labels.unique()
+            if head.bias is None:
                 raise ValueError("DFR needs a last layer with a bias: set bias=True in nn.Linear")
-            classifier.head.bias.copy_(bias)
+            weight, bias = _logistic_regression(features.double().cpu(), labels, photos)
+            head.weight.zero_()
+            head.bias.fill_(_NEVER)
+            head.weight[classes] = weight.to(head.weight)
+            head.bias[classes] = bias.to(head.bias)
 
     def meta_images(self) -> tuple[Tensor, Tensor]:
         """Images `(M, K, H, W)` and labels `(M,)`: the meta set, once or several times over."""
@@ -68,7 +72,7 @@ class DfrAugmented(Dfr):
 
 
 def _logistic_regression(features: Tensor, labels: Tensor, photos: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights `(C, d)` and bias `(C,)` for raw features `(M, d)`.
+    """Weights `(K, d)` and bias `(K,)` of the K classes among `labels`, for raw features `(M, d)`.
 
     Copies of one photo, those with the same number in `photos` `(M,)`, share a fold. Where a class
     has a single photo there is nothing to validate on, and C is 1.
@@ -88,6 +92,8 @@ def _logistic_regression(features: Tensor, labels: Tensor, photos: Tensor) -> tu
             fitted = search.fit(normal, labels.numpy(), groups=photos.numpy()).best_estimator_
         else:
             fitted.fit(normal, labels.numpy())
-    weight = torch.from_numpy(fitted.coef_) / scale
-    bias = torch.from_numpy(fitted.intercept_) - weight @ mean
-    return weight, bias
+    weight, bias = torch.from_numpy(fitted.coef_), torch.from_numpy(fitted.intercept_)
+    if len(weight) == 1:  # of two classes, scikit-learn gives the second one's lead
+        weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
+    weight = weight / scale
+    return weight, bias - weight @ mean

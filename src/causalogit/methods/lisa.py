@@ -68,11 +68,6 @@ class Lisa(Method):
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         train, num_attributes = task.data.train, task.data.num_groups // task.data.num_classes
-        if (train.groups < 0).any():
-            raise ValueError(
-                "lisa needs the groups of all training images, and these data do not name them: "
-                "choose a method of budget A"
-            )
         self.partners = Partners(train.labels, train.groups % num_attributes, num_attributes)
 
     def sampling_weights(self) -> Tensor:

@@ -140,8 +140,9 @@ class Trainer:
             if selector not in self.best or metrics[selector] > self.best[selector]["value"]:
                 self.best[selector] = {"value": metrics[selector], "epoch": self.epoch}
                 self._save_model(self.folder.best(selector), self.model, self.epoch)
-        self._save_state()
+        # before the state: a run that is killed in between logs this row once more
         self.folder.log_epoch(row, self.history)
+        self._save_state()
 
     def _evaluate(self, model: nn.Module, split: str) -> Metrics:
         samples = getattr(self.data, split)

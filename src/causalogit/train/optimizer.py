@@ -34,5 +34,5 @@ def build_schedule(optimizer: Optimizer, config: OptimizerConfig) -> LRScheduler
     if config.schedule == "cosine":
         return CosineAnnealingLR(optimizer, config.epochs)
     if config.schedule == "step":
-        return MultiStepLR(optimizer, list(config.milestones), gamma=0.1)
+        return MultiStepLR(optimizer, list(config.milestones), gamma=config.step_factor)
     return ConstantLR(optimizer, factor=1.0, total_iters=0)
