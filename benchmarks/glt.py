@@ -32,7 +32,7 @@ STUDY = Study(
         "meta_weight_net", "meta_lp", "erm_meta_augmented", "dfr_augmented", "clp",
         "erm_factual", "erm_factual_meta", "product_of_experts", "clp_factual",
     ),
-    variants=(Variant("meta_lp", "target 5", target_5), Variant("clp", "target 5", target_5)),
+    variants=(Variant("meta_lp", "target 5", target_5),),
     metrics={
         "accuracy/test_mean": "accuracy",
         "precision/test_mean": "precision",

@@ -39,7 +39,7 @@ STUDY = Study(
         "ldam_drw", "mixup", "crt", "tau_norm", "jtt", "dfr", "meta_weight_net", "meta_lp",
         "erm_meta_augmented", "dfr_augmented", "clp",
     ),
-    variants=(Variant("meta_lp", "target 5", target_5), Variant("clp", "target 5", target_5)),
+    variants=(Variant("meta_lp", "target 5", target_5),),
     metrics=METRICS,
     against=("meta_lp", "clp"),
 )  # fmt: skip

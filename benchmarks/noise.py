@@ -26,7 +26,7 @@ STUDY = Study(
         "erm", "erm_meta", "mixup", "co_teaching", "jtt", "dfr", "meta_weight_net", "meta_lp",
         "erm_meta_augmented", "dfr_augmented", "clp",
     ),
-    variants=(Variant("meta_lp", "target 5", target_5), Variant("clp", "target 5", target_5)),
+    variants=(Variant("meta_lp", "target 5", target_5),),
     metrics={"accuracy/test_mean": "average", "accuracy/worst_class": "worst class"},
     against=("meta_lp", "clp"),
 )  # fmt: skip
