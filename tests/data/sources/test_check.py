@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from causalogit.data.sources.files import Record, photos, samples_from_records
 
@@ -105,12 +106,14 @@ def test_bad_files(good, photo):
     good[3].image.write_bytes(whole[: len(whole) // 2])
     good[4].mask.write_bytes(b"")
     photo("mask/7.png", 11, 10, "L")
+    Image.new("L", (12, 10)).save(good[8].mask)
     first, *rest = told(good)
-    assert first == "photos.csv: 3 of 16 images cannot be used"
+    assert first == "photos.csv: 4 of 16 images cannot be used"
     assert rest[0].startswith("row 3: 3.png is not a readable image (")
     assert rest[1].startswith("row 4: the mask ")
     assert rest[1].endswith("4.png is not a readable image (no image format that is known)")
     assert rest[2].endswith("7.png has 11 x 10 pixels, its image 12 x 10")
+    assert rest[3].startswith(f"row 8: the mask {good[8].mask} shows no object: ")
 
 
 def test_a_photo_in_two_splits(good):
