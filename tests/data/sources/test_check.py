@@ -132,9 +132,16 @@ def test_a_photo_with_two_labels(good):
     ]  # fmt: skip
 
 
-def test_copies_within_a_split_are_left_out_and_that_is_said(good, caplog):
+def test_a_photo_in_two_groups(good):
     shutil.copy(good[0].image, good[4].image)
-    shutil.copy(good[0].image, good[8].image)
+    good[4] = replace(good[4], group="lake")
+    assert told(good)[1:] == ["row 4: is the same image as row 0, but in group 'lake', not 'land'"]
+
+
+def test_copies_within_a_split_are_left_out_and_that_is_said(good, caplog):
+    for place in (4, 8):
+        shutil.copy(good[0].image, good[place].image)
+        good[place] = replace(good[place], group="land")
     with caplog.at_level(logging.WARNING):
         samples = read(good)
     assert len(samples) == 14
