@@ -51,15 +51,36 @@ def test_hidden_files_and_litter_are_ignored(plain):
     assert len(photo_folder(config(plain))) == 70
 
 
-def test_own_splits_are_used(photo, tmp_path):
+@pytest.fixture
+def split(photo, tmp_path):
+    """Photos in splits of their own; of the cats there are two more to validate on."""
     for split, count in (("train", 30), ("valid", 4), ("test", 6), ("meta", 3)):
         for name in ("cat", "dog"):
-            for i in range(count):
+            for i in range(count + 2 * (split == "valid" and name == "cat")):
                 photo(f"photos/{split}/{name}/{i}.png")
-    data = build_data(config(tmp_path / "photos"), seed=0)
-    sizes = [len(s) for s in (data.train, data.meta, data.validation, data.test)]
-    assert sizes == [60, 6, 8, 12]
+    return tmp_path / "photos"
+
+
+def sizes(data):
+    return [len(s) for s in (data.train, data.meta, data.validation, data.test)]
+
+
+def test_own_splits_are_used(split):
+    data = build_data(config(split), seed=0)
+    assert sizes(data) == [60, 6, 10, 12]
     assert data.class_names == ("cat", "dog")
+
+
+def test_own_splits_can_be_cut_down_or_taken_whole(split):
+    assert sizes(build_data(config(split, test_size=4), seed=0)) == [60, 6, 10, 4]
+    data = build_data(config(split, validation_size=10, test_size=12), seed=0)
+    assert sizes(data) == [60, 6, 10, 12]
+    data = build_data(config(split, validation_size=8), seed=0)
+    assert torch.bincount(data.validation.labels).tolist() == [4, 4]
+    with pytest.raises(
+        ValueError, match=r"class dog has 4 images, .* data\.validation_size lower$"
+    ):
+        build_data(config(split, validation_size=12), seed=0)
 
 
 def test_without_own_splits_shares_are_carved_out(plain):
