@@ -21,6 +21,11 @@ def split_places(
     Raises:
         ValueError: the config asks for what the source cannot give.
     """
+    if config.meta.drawn == "like_training" and len(samples.part("meta")):
+        raise ValueError(
+            f"data.meta.drawn is 'like_training', but {config.source} has meta images of its own, "
+            "which are used as they are: leave it out, or take them out of the source"
+        )
     wanted: dict[str, Size | None] = {
         "meta": None,
         "validation": config.validation_size,

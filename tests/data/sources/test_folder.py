@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,17 @@ def test_own_splits_can_be_cut_down_or_taken_whole(split):
         ValueError, match=r"class dog has 4 images, .* data\.validation_size lower$"
     ):
         build_data(config(split, validation_size=12), seed=0)
+
+
+def test_own_meta_images_cannot_be_drawn_otherwise(split):
+    biased = MetaConfig(drawn="like_training")
+    with pytest.raises(ValueError, match=r"drawn is 'like_training', but \S+ has meta images of"):
+        build_data(config(split, meta=biased), seed=0)
+    shutil.rmtree(split / "meta")
+    biased = MetaConfig(drawn="like_training", per_class=5)
+    data = build_data(config(split, meta=biased), seed=0)
+    assert sizes(data) == [50, 10, 10, 12]
+    assert data.name == "photos, biased meta set"
 
 
 def test_without_own_splits_shares_are_carved_out(plain):
