@@ -72,6 +72,14 @@ def test_own_splits_are_used(split):
     assert data.class_names == ("cat", "dog")
 
 
+def test_names_of_splits_may_be_in_any_case(split):
+    for name in ("train", "valid", "test", "meta"):
+        (split / name).rename(split / name.capitalize())
+    samples = photo_folder(config(split))
+    assert torch.bincount(samples.parts).tolist() == [60, 10, 12, 6]
+    assert samples.class_names == ("cat", "dog")
+
+
 def test_own_splits_can_be_cut_down_or_taken_whole(split):
     assert sizes(build_data(config(split, test_size=4), seed=0)) == [60, 6, 10, 4]
     data = build_data(config(split, validation_size=10, test_size=12), seed=0)

@@ -58,6 +58,12 @@ def test_all_columns(table, mark, name):
     assert [len(s) for s in (data.train, data.validation, data.test, data.meta)] == [6] * 4
 
 
+def test_names_of_splits_may_be_in_any_case(table):
+    splits = ["Train", "TRAIN", "Val", "Validation", "Test", "META"]
+    path = table("label,split", [f"{'cat' if i % 2 else 'dog'},{s}" for i, s in enumerate(splits)])
+    assert read(path).parts.tolist() == [0, 0, 1, 1, 2, 3]
+
+
 def test_a_box_is_enough_for_a_mask(table):
     samples = read(table("label,box", ["cat,0 0 5 10", 'dog,"6,0,12,10"']))
     masks = samples.images.read(torch.arange(2))[1]
