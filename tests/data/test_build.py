@@ -130,6 +130,31 @@ def test_all_biases_together():
     assert data.origins["meta"].startswith("100 images out of the train images of digits")
 
 
+@pytest.mark.parametrize(
+    ("change", "origin"),
+    [
+        ({}, "3500 images, all others that digits trains on"),
+        ({"largest_class": 100},
+         "500 of the 3500 training images of digits that were left, cut to 100 images a class"),
+        ({"long_tail": LongTailConfig(100.0), "largest_class": 700},
+         "1020 of the 3500 training images of digits that were left, cut to a long tail"),
+        ({"long_tail": LongTailConfig(100.0),
+          "attribute": AttributeConfig(ratio=9, protocol="alt")},
+         "1020 of the 3500 training images of digits that were left, cut to classes of the same "
+         "size"),
+        ({"meta": MetaConfig(drawn="like_training")},
+         "3500 images, all others that digits trains on"),
+        ({"meta": MetaConfig(drawn="like_training"), "largest_class": 100},
+         "400 of the 3600 training images of digits that were left, cut to 100 images a class, "
+         "without the meta images"),
+    ],
+)  # fmt: skip
+def test_the_training_images_origin_says_what_was_cut(change, origin):
+    data = build_data(DataConfig(**change), seed=0)
+    assert data.origins["train"] == origin
+    assert origin.startswith(f"{len(data.train)} ")
+
+
 def test_centre_boxes_stand_in_for_masks():
     data = build_data(DataConfig(masks="centre"), seed=0)
     for split in (data.train, data.meta):

@@ -14,9 +14,10 @@ def pool(*sizes: int) -> torch.Tensor:
     return torch.cat([torch.full((size,), group) for group, size in enumerate(sizes)])
 
 
-def parts(sizes, wanted, seed=0):
+def parts(sizes, wanted, seed=0, **options):
     groups = pool(*sizes)
-    carved = carve(groups, wanted, torch.Generator().manual_seed(seed), NAMES, attributes=2)
+    draws = torch.Generator().manual_seed(seed)
+    carved = carve(groups, wanted, draws, NAMES, attributes=2, **options)
     together = torch.cat(list(carved.values())).sort().values
     assert torch.equal(together, torch.arange(len(groups)))
     return {
@@ -56,6 +57,15 @@ def test_a_share_may_pass_over_a_tiny_group_but_not_over_a_class():
     assert found["validation"] == [5, 0, 5, 0]
     assert found["test"] == [10, 0, 10, 0]
     assert found["rest"] == [35, 2, 35, 1]
+
+
+def test_nothing_needs_to_be_left_where_that_is_said():
+    assert parts((8, 5, 5, 9), {"test": 20}, use_up=True)["rest"] == [3, 0, 0, 4]
+    assert parts((5, 5, 5, 5), {"test": 20}, use_up=True)["rest"] == [0] * 4
+    with pytest.raises(
+        ValueError, match=r"group cat, land has 4 images, .* set data\.test_size lower$"
+    ):
+        parts((8, 4, 5, 9), {"test": 20}, use_up=True)
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def build_data(config: DataConfig, seed: int) -> Data:
         object_name=samples.object_name,
         mean=_mean_colour(splits["train"]),
         name=describe(config),
-        origins=describe_origins(config, splits, samples),
+        origins=describe_origins(config, splits, samples, len(pool)),
     )
 
 

@@ -29,6 +29,7 @@ def carve(
     generator: torch.Generator,
     names: Sequence[str] = (),
     attributes: int = 1,
+    use_up: bool = False,
 ) -> dict[str, Tensor]:
     """Places of each part, and of the "rest" that nobody asked for.
 
@@ -41,6 +42,7 @@ def carve(
         generator: decides who goes where.
         names: of the groups, for messages.
         attributes: groups of a class.
+        use_up: whether the "rest" may be empty.
 
     Raises:
         ValueError: a size is not a multiple of the number of groups, or a class or group is too
@@ -56,7 +58,7 @@ def carve(
             for name, size in sizes.items():
                 if isinstance(size, float) and _siblings(group, images, attributes):
                     counts[name][group] = int(size * images[group])
-    _check(counts, sizes, images, names, attributes)
+    _check(counts, sizes, images, names, attributes, use_up)
     parts: dict[str, list[Tensor]] = {name: [] for name in (*sizes, "rest")}
     for group in images:
         own = torch.nonzero(groups == group).squeeze(1)
@@ -114,8 +116,9 @@ def _check(
     images: Counts,
     names: Sequence[str],
     attributes: int,
+    use_up: bool,
 ) -> None:
-    """Whether every group has what is asked of it, and every class some images left.
+    """Whether every group has what is asked of it, and every class some images left if need be.
 
     Raises:
         ValueError: one has not.
@@ -131,24 +134,27 @@ def _check(
         siblings = _siblings(group, images, attributes)
         name = names[group] if names else str(group)
         # where no part is strict, a group may be used up as long as its class is not
-        may_use_up = bool(siblings) and not strict
+        may_use_up = use_up or (bool(siblings) and not strict)
         asked = sum(own[group] for own in counts.values())
         if sizes and asked >= number + may_use_up:
-            raise _too_small(f"group {name}" if siblings else f"class {name}", number, asked, sizes)
+            what = f"group {name}" if siblings else f"class {name}"
+            raise _too_small(what, number, asked, sizes, use_up)
         class_groups = [group, *siblings]
         total, asked = sum(images[g] for g in class_groups), 0
         for part, size in sizes.items():
             least = size.images if isinstance(size, PerClass) else 1
             asked += max(least, sum(counts[part][g] for g in class_groups))
-        if sizes and asked >= total:
+        if sizes and asked >= total + use_up:
             what = f"the class of group {name}" if siblings else f"class {name}"
-            raise _too_small(what, total, asked, sizes)
+            raise _too_small(what, total, asked, sizes, use_up)
 
 
-def _too_small(what: str, number: int, asked: int, sizes: Mapping[str, Size]) -> ValueError:
+def _too_small(
+    what: str, number: int, asked: int, sizes: Mapping[str, Size], use_up: bool
+) -> ValueError:
     options = {"meta": "data.meta.per_class"}
     lower = " or ".join(options.get(name, f"data.{name}_size") for name in sizes)
     return ValueError(
         f"{what} has {number} images, but {', '.join(sizes)} ask for {asked}: add images of it, or "
-        f"set {lower} lower, so that some are left"
+        f"set {lower} lower{'' if use_up else ', so that some are left'}"
     )

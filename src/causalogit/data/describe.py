@@ -34,9 +34,16 @@ def describe(config: DataConfig) -> str:
 
 
 def describe_origins(
-    config: DataConfig, splits: Mapping[str, Split], samples: Samples
+    config: DataConfig, splits: Mapping[str, Split], samples: Samples, left: int
 ) -> dict[str, str]:
-    """Where each split came from, by its name."""
+    """Where each split came from, by its name.
+
+    Args:
+        config: with all defaults filled in.
+        splits: the four, biased.
+        samples: the source's.
+        left: its training images that no other split was carved out of.
+    """
     own = {name: bool(len(samples.part(name))) for name in splits}
     origins = {
         name: f"{len(split)} images; {'the own' if own[name] else 'carved out of the training'} "
@@ -44,7 +51,7 @@ def describe_origins(
         for name, split in splits.items()
         if name != "meta"
     }
-    origins["train"] = f"{len(splits['train'])} images, all others that {config.source} trains on"
+    origins["train"] = _training_origin(config, splits, left)
     meta = config.meta
     if own["meta"]:
         origins["meta"] = f"{len(splits['meta'])} images; the own meta images of {config.source}"
@@ -56,3 +63,19 @@ def describe_origins(
             f"{config.source}, {drawn}, {labels}"
         )
     return origins
+
+
+def _training_origin(config: DataConfig, splits: Mapping[str, Split], left: int) -> str:
+    size, drawn = len(splits["train"]), config.meta.drawn == "like_training"
+    kept = size + drawn * len(splits["meta"])  # it is drawn from what is kept
+    if kept == left:
+        return f"{size} images, all others that {config.source} trains on"
+    cut = f"{config.largest_class} images a class"
+    if config.attribute.ratio > 1 and config.attribute.protocol == "alt":
+        cut = "classes of the same size"
+    elif config.long_tail.ratio > 1:
+        cut = "a long tail"
+    return (
+        f"{size} of the {left} training images of {config.source} that were left, cut to {cut}"
+        + (", without the meta images" if drawn else "")
+    )

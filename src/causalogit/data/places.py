@@ -16,7 +16,16 @@ from causalogit.data.samples import Samples
 def split_places(
     samples: Samples, config: DataConfig, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Places of every split: the source's own where it has one, else carved out of training."""
+    """Places of every split: the source's own where it has one, else carved out of training.
+
+    Raises:
+        ValueError: the config asks for what the source cannot give.
+    """
+    if config.meta.drawn == "like_training" and len(samples.part("meta")):
+        raise ValueError(
+            f"data.meta.drawn is 'like_training', but {config.source} has meta images of its own, "
+            "which are used as they are: leave it out, or take them out of the source"
+        )
     wanted: dict[str, Size | None] = {
         "meta": None,
         "validation": config.validation_size,
@@ -36,8 +45,8 @@ def split_places(
     shares = {"validation": 0.1, "test": 0.2}
     for name, size in wanted.items():
         own = samples.part(name)
-        if len(own) and isinstance(size, int) and name != "meta":
-            own = own[part(groups[own], {name: size})[name]]
+        if len(own) and isinstance(size, int) and size != len(own):
+            own = own[part(groups[own], {name: size}, use_up=True)[name]]
         if len(own):
             places[name] = own
         elif size is not None or name in shares:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from causalogit.data.sources.files import Record, photos, samples_from_records
 
@@ -105,12 +106,14 @@ def test_bad_files(good, photo):
     good[3].image.write_bytes(whole[: len(whole) // 2])
     good[4].mask.write_bytes(b"")
     photo("mask/7.png", 11, 10, "L")
+    Image.new("L", (12, 10)).save(good[8].mask)
     first, *rest = told(good)
-    assert first == "photos.csv: 3 of 16 images cannot be used"
+    assert first == "photos.csv: 4 of 16 images cannot be used"
     assert rest[0].startswith("row 3: 3.png is not a readable image (")
     assert rest[1].startswith("row 4: the mask ")
     assert rest[1].endswith("4.png is not a readable image (no image format that is known)")
     assert rest[2].endswith("7.png has 11 x 10 pixels, its image 12 x 10")
+    assert rest[3].startswith(f"row 8: the mask {good[8].mask} shows no object: ")
 
 
 def test_a_photo_in_two_splits(good):
@@ -129,9 +132,16 @@ def test_a_photo_with_two_labels(good):
     ]  # fmt: skip
 
 
-def test_copies_within_a_split_are_left_out_and_that_is_said(good, caplog):
+def test_a_photo_in_two_groups(good):
     shutil.copy(good[0].image, good[4].image)
-    shutil.copy(good[0].image, good[8].image)
+    good[4] = replace(good[4], group="lake")
+    assert told(good)[1:] == ["row 4: is the same image as row 0, but in group 'lake', not 'land'"]
+
+
+def test_copies_within_a_split_are_left_out_and_that_is_said(good, caplog):
+    for place in (4, 8):
+        shutil.copy(good[0].image, good[place].image)
+        good[place] = replace(good[place], group="land")
     with caplog.at_level(logging.WARNING):
         samples = read(good)
     assert len(samples) == 14

@@ -103,6 +103,16 @@ def test_sixteen_bits_become_eight(tmp_path):
             assert (found[:, row, column] == round(int(values[row, column]) / 257)).all()
 
 
+@pytest.mark.parametrize("largest", [255, 65535])
+def test_thirty_two_bits_hold_eight_or_sixteen(tmp_path, largest):
+    values = np.linspace(0, largest, 36).reshape(6, 6).astype(np.int32)
+    found = pixels(save(tmp_path / "a.tif", values), 6)
+    for row in range(6):
+        for column in range(6):
+            wanted = round(int(values[row, column]) / (257 if largest > 255 else 1))
+            assert (found[:, row, column] == wanted).all()
+
+
 def test_floating_point_pixels_are_refused(tmp_path):
     path = save(tmp_path / "a.tif", np.ones((6, 6), np.float32))
     with pytest.raises(Unusable, match="floating-point numbers: save it with 8 or 16 bits"):
@@ -124,23 +134,35 @@ def masks() -> dict[str, tuple[Image.Image, np.ndarray]]:
     return {
         "grey": (Image.fromarray(soft), soft),
         "zero and one": (Image.fromarray(hard.astype(np.uint8)), full),
+        "zero and 38": (Image.fromarray(hard * np.uint8(38)), full),
+        "one everywhere": (Image.fromarray(hard.astype(np.uint8) * 0 + 1), full * 0 + 255),
         "bits": (Image.fromarray(full).convert("1"), full),
         "colours": (Image.fromarray(coloured), full),
         "palette": (indexed, full),
         "transparency": (Image.fromarray(cut_out), soft),
         "opaque": (Image.fromarray(opaque), soft),
-        "sixteen bits": (Image.fromarray(full.astype(np.uint16) * 257), full),
-        "empty": (Image.new("L", (6, 6)), np.zeros((6, 6), np.uint8)),
+        "sixteen bits": (Image.fromarray(soft.astype(np.uint16) * 257), soft),
+        "sixteen bits, zero and one": (Image.fromarray(hard.astype(np.uint16)), full),
+        "thirty-two bits, zero and two": (Image.fromarray(hard.astype(np.int32) * 2), full),
     }
 
 
 @pytest.mark.parametrize("kind", masks())
 def test_masks_of_every_kind(tmp_path, noise, kind):
     image, wanted = masks()[kind]
-    image.save(tmp_path / "mask.png")
-    found = pixels(save(tmp_path / "a.png", noise), 6, mask=tmp_path / "mask.png")
+    path = tmp_path / ("mask.tif" if image.mode == "I" else "mask.png")
+    image.save(path)
+    found = pixels(save(tmp_path / "a.png", noise), 6, mask=path)
     assert np.array_equal(found[3], wanted)
     assert np.array_equal(found[:3], noise.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("values", [[0], [0, 1, 2], [0, 127, 9]])
+@pytest.mark.parametrize("bits", [np.uint8, np.uint16])
+def test_a_mask_that_shows_no_object_is_refused(tmp_path, noise, values, bits):
+    mask = save(tmp_path / "mask.png", np.resize(np.array(values, bits), (6, 6)))
+    with pytest.raises(Unusable, match=r"mask\.png shows no object: give its pixels 255, or one"):
+        pixels(save(tmp_path / "a.png", noise), 6, mask=mask)
 
 
 def test_a_box_is_a_mask(tmp_path, noise):

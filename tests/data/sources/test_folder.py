@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -51,15 +52,55 @@ def test_hidden_files_and_litter_are_ignored(plain):
     assert len(photo_folder(config(plain))) == 70
 
 
-def test_own_splits_are_used(photo, tmp_path):
+@pytest.fixture
+def split(photo, tmp_path):
+    """Photos in splits of their own; of the cats there are two more to validate on."""
     for split, count in (("train", 30), ("valid", 4), ("test", 6), ("meta", 3)):
         for name in ("cat", "dog"):
-            for i in range(count):
+            for i in range(count + 2 * (split == "valid" and name == "cat")):
                 photo(f"photos/{split}/{name}/{i}.png")
-    data = build_data(config(tmp_path / "photos"), seed=0)
-    sizes = [len(s) for s in (data.train, data.meta, data.validation, data.test)]
-    assert sizes == [60, 6, 8, 12]
+    return tmp_path / "photos"
+
+
+def sizes(data):
+    return [len(s) for s in (data.train, data.meta, data.validation, data.test)]
+
+
+def test_own_splits_are_used(split):
+    data = build_data(config(split), seed=0)
+    assert sizes(data) == [60, 6, 10, 12]
     assert data.class_names == ("cat", "dog")
+
+
+def test_names_of_splits_may_be_in_any_case(split):
+    for name in ("train", "valid", "test", "meta"):
+        (split / name).rename(split / name.capitalize())
+    samples = photo_folder(config(split))
+    assert torch.bincount(samples.parts).tolist() == [60, 10, 12, 6]
+    assert samples.class_names == ("cat", "dog")
+
+
+def test_own_splits_can_be_cut_down_or_taken_whole(split):
+    assert sizes(build_data(config(split, test_size=4), seed=0)) == [60, 6, 10, 4]
+    data = build_data(config(split, validation_size=10, test_size=12), seed=0)
+    assert sizes(data) == [60, 6, 10, 12]
+    data = build_data(config(split, validation_size=8), seed=0)
+    assert torch.bincount(data.validation.labels).tolist() == [4, 4]
+    with pytest.raises(
+        ValueError, match=r"class dog has 4 images, .* data\.validation_size lower$"
+    ):
+        build_data(config(split, validation_size=12), seed=0)
+
+
+def test_own_meta_images_cannot_be_drawn_otherwise(split):
+    biased = MetaConfig(drawn="like_training")
+    with pytest.raises(ValueError, match=r"drawn is 'like_training', but \S+ has meta images of"):
+        build_data(config(split, meta=biased), seed=0)
+    shutil.rmtree(split / "meta")
+    biased = MetaConfig(drawn="like_training", per_class=5)
+    data = build_data(config(split, meta=biased), seed=0)
+    assert sizes(data) == [50, 10, 10, 12]
+    assert data.name == "photos, biased meta set"
 
 
 def test_without_own_splits_shares_are_carved_out(plain):

@@ -58,6 +58,12 @@ def test_all_columns(table, mark, name):
     assert [len(s) for s in (data.train, data.validation, data.test, data.meta)] == [6] * 4
 
 
+def test_names_of_splits_may_be_in_any_case(table):
+    splits = ["Train", "TRAIN", "Val", "Validation", "Test", "META"]
+    path = table("label,split", [f"{'cat' if i % 2 else 'dog'},{s}" for i, s in enumerate(splits)])
+    assert read(path).parts.tolist() == [0, 0, 1, 1, 2, 3]
+
+
 def test_a_box_is_enough_for_a_mask(table):
     samples = read(table("label,box", ["cat,0 0 5 10", 'dog,"6,0,12,10"']))
     masks = samples.images.read(torch.arange(2))[1]
@@ -106,12 +112,43 @@ def test_bad_rows_are_told_with_their_numbers(table, tmp_path):
         ("image,label,label\n", "has two columns named 'label'"),
         ("", "is empty"),
         ("image,label\n", "has no images"),
+        (
+            "image;label\na.png;cat\n",
+            "has semicolons between its columns, where commas must be: save it with commas",
+        ),
+        ("image\tlabel\na.png\tcat\n", "has tabs between its columns, where commas must be"),
+        ("image,la\0bel\na.png,cat\n", r"photos\.csv, row 1: has a NUL byte"),
     ],
 )
 def test_wrong_tables_are_told_by_name(tmp_path, content, message):
     (tmp_path / "photos.csv").write_text(content)
     with pytest.raises(ValueError, match=message):
         read(tmp_path / "photos.csv")
+
+
+def test_a_tsv_with_commas_is_told(tmp_path):
+    (tmp_path / "photos.tsv").write_text("image,label\na.png,cat\n")
+    with pytest.raises(ValueError, match="has commas between its columns, where tabs must be"):
+        read(tmp_path / "photos.tsv")
+
+
+def test_only_line_ends_outside_of_quotes_end_a_row(table):
+    names = ['"sea\ncat"', "sea\x85dog", "sea\u2028cow", "sea\x0bpig"]
+    path = table("label,box", [f"{name},0 0 5 5" for name in names] + ['"sea\ncat",0 0 5'])
+    with pytest.raises(ValueError, match="1 of 5 images") as error:
+        read(path)
+    assert "\n  photos.csv, row 6: the box '0 0 5'" in str(error.value)
+    path = table("label", names)
+    assert read(path).class_names == ("sea\ncat", "sea\x0bpig", "sea\x85dog", "sea\u2028cow")
+
+
+def test_a_nul_byte_is_told_with_its_row(table):
+    path = table("label", ["cat", "dog", "cat\0", "dog", "cat"])
+    path.write_bytes(path.read_bytes().replace(b"images/3.png", b"images/3\0.png"))
+    with pytest.raises(ValueError, match="2 of 5 images") as error:
+        read(path)
+    told = "has a NUL byte, so it is no text or damaged: save the table anew"
+    assert str(error.value).split("\n  ")[1:] == [f"photos.csv, row {n}: {told}" for n in (4, 5)]
 
 
 def test_other_files_are_told(tmp_path):

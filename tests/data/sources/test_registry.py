@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from causalogit.config import DataConfig, MetaConfig
+from causalogit.config import AttributeConfig, DataConfig, MetaConfig
 from causalogit.data.sources import OTHERS, SOURCES, find_source
 
 
@@ -61,3 +61,14 @@ def test_a_path_that_would_be_ignored_is_refused(tmp_path):
         find_source(str(tmp_path)).fill_in(DataConfig(source=str(tmp_path), path="here"))
     for source in (*SOURCES.values(), *OTHERS.values()):
         assert source.summary
+
+
+def test_a_long_tail_of_attributes_needs_attributes():
+    assert find_source("digits").fill_in(DataConfig(attribute=AttributeConfig(ratio=9)))
+    for source, kind in (("mnist", None), ("digits", "none")):
+        config = DataConfig(source=source, attribute=AttributeConfig(kind, ratio=9))
+        with pytest.raises(
+            ValueError,
+            match=rf"^data\.attribute\.ratio is 9, but no attribute is laid on {source}: set",
+        ):
+            find_source(source).fill_in(config)

@@ -39,8 +39,8 @@ def photo_folder(config: DataConfig) -> Samples:
 
 def _photos(root: Path) -> Iterator[tuple[str | None, Path]]:
     """Every photo with its split, in the order of the names, whatever the disk's order is."""
-    train = root / "train"
-    if not (train.is_dir() and any(path.is_dir() for path in visible(train))):
+    train = next((path for path in visible(root) if split_name(path.name) == "train"), None)
+    if train is None or not (train.is_dir() and any(path.is_dir() for path in visible(train))):
         for photo in _class_photos(root):
             yield None, photo
         return

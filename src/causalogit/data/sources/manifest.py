@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,10 @@ from causalogit.data.sources.folder import PHOTO_SIZE
 NEEDED: Final = ("image", "label")
 OPTIONAL: Final = ("group", "mask", "box", "split")
 SUFFIXES: Final = (".csv", ".tsv", ".parquet")
+
+_DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_NUL: Final = "\0"
+_HAS_NUL: Final = "has a NUL byte, so it is no text or damaged: save the table anew"
 
 Row = tuple[str, dict[str, str], str | None]
 """Where a row stands, its values by column, and what is wrong with it."""
@@ -43,7 +48,7 @@ def read_table(path: Path, delimiter: str = ",") -> tuple[list[str], Iterator[Ro
     """Columns and rows of a CSV file; a row of another length than the header is a problem.
 
     Raises:
-        ValueError: the file is missing, empty or not UTF-8.
+        ValueError: the file is missing, empty, not UTF-8, or separates its columns otherwise.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -51,10 +56,18 @@ def read_table(path: Path, delimiter: str = ",") -> tuple[list[str], Iterator[Ro
         raise ValueError(f"{path} cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not text in UTF-8: save it as such") from error
-    lines = csv.reader(text.splitlines(), delimiter=delimiter)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     columns = [column.strip() for column in next(lines, [])]
     if not columns:
         raise ValueError(f"{path} is empty")
+    if any(_NUL in column for column in columns):
+        raise ValueError(f"{path}, row 1: {_HAS_NUL}")
+    for other, name in _DELIMITERS.items():
+        if len(columns) == 1 and other in columns[0]:
+            raise ValueError(
+                f"{path} has {name} between its columns, where {_DELIMITERS[delimiter]} must be: "
+                f"save it with {_DELIMITERS[delimiter]}"
+            )
     twice = [column for column in columns if columns.count(column) > 1]
     if twice:
         raise ValueError(f"{path} has two columns named '{twice[0]}'")
@@ -62,14 +75,18 @@ def read_table(path: Path, delimiter: str = ",") -> tuple[list[str], Iterator[Ro
 
 
 def _csv_rows(name: str, columns: Sequence[str], lines: Iterable[list[str]]) -> Iterator[Row]:
-    for number, values in enumerate(lines, start=2):  # as editors count: row 1 is the header
+    for number, values in enumerate(lines, start=2):  # as spreadsheets count
         if not values:
+            continue
+        where = f"{name}, row {number}"
+        if any(_NUL in value for value in values):
+            yield where, {}, _HAS_NUL  # no path may have one
             continue
         problem = None
         if len(values) != len(columns):
             problem = f"has {len(values)} values for {len(columns)} columns"
         content = dict(zip(columns, map(str.strip, values), strict=False))
-        yield f"{name}, row {number}", content, problem
+        yield where, content, problem
 
 
 def check_columns(path: Path, columns: Sequence[str], needed: Sequence[str]) -> None:

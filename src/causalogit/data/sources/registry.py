@@ -52,7 +52,8 @@ class Source:
         """The config with this source's defaults where it is silent.
 
         Raises:
-            ValueError: it has a path that this source does not use.
+            ValueError: it has a path that this source does not use, or a long tail of attributes
+                that are not laid on.
         """
         for name, used in (("path", bool(self.path)), ("mask_path", self.masked_by_path)):
             if getattr(config, name) is not None and not used:
@@ -60,6 +61,12 @@ class Source:
         attribute, meta = config.attribute, config.meta
         if attribute.kind is None:
             attribute = replace(attribute, kind=self.attribute)
+        if attribute.kind == "none" and attribute.ratio > 1:
+            raise ValueError(
+                f"data.attribute.ratio is {attribute.ratio:g}, but no attribute is laid on "
+                f"{config.source}: set data.attribute.kind to 'background', 'colour' or 'texture', "
+                "or leave the ratio out"
+            )
         if meta.per_class is None:
             meta = replace(meta, per_class=self.meta_per_class)
         if meta.taken_from is None:

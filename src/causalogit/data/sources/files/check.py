@@ -88,7 +88,7 @@ def missing_files(records: Sequence[Record]) -> tuple[Problems, list[bytes | str
 
 
 def copies(records: Sequence[Record], digests: Sequence[bytes | str]) -> tuple[Problems, list[int]]:
-    """Photos that are there twice: in two splits or classes (a problem), or in one (its places)."""
+    """Photos that are there twice: in two splits or groups (a problem), or in one (its places)."""
     first: dict[bytes | str, int] = {}
     problems: Problems = []
     again: list[int] = []
@@ -101,6 +101,8 @@ def copies(records: Sequence[Record], digests: Sequence[bytes | str]) -> tuple[P
             problems.append((place, f"{same}, but in {record.split}, not in {other.split}"))
         elif record.label != other.label:
             problems.append((place, f"{same}, but labelled '{record.label}', not '{other.label}'"))
+        elif record.group != other.group:
+            problems.append((place, f"{same}, but in group '{record.group}', not '{other.group}'"))
         else:
             again.append(place)
     return problems, again

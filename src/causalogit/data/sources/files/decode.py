@@ -17,6 +17,7 @@ from causalogit.data.sources.files.record import Box, Record
 
 Array = numpy.ndarray[Any, Any]
 _QUARTER_TURNS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+_OBJECT = 128  # the least value of a mask's pixel that is object rather than background
 
 
 class Unusable(ValueError):
@@ -105,11 +106,11 @@ def decode_photo(content: bytes, size: int, name: str) -> tuple[Array, tuple[int
 def decode_mask(content: bytes, full_size: tuple[int, int], name: str) -> Image.Image:
     """A mask, 8-bit grey, of the whole photo.
 
-    Grey values are 0 to 255 (0 and 1 alone: 0 to 1), colours are object wherever they are not
-    black, and transparency is background where the image has any.
+    Grey values are 0 to 255 (one value alone beside 0 is the object, whatever it is), colours are
+    object wherever they are not black, and transparency is background where the image has any.
 
     Raises:
-        Unusable: it cannot be decoded, or has another size than its photo.
+        Unusable: it cannot be decoded, has another size than its photo, or shows no object.
     """
     try:
         with Image.open(BytesIO(content)) as image:
@@ -120,6 +121,11 @@ def decode_mask(content: bytes, full_size: tuple[int, int], name: str) -> Image.
     if size != full_size:
         raise Unusable(
             f"{name} has {size[0]} x {size[1]} pixels, its image {full_size[0]} x {full_size[1]}"
+        )
+    if numpy.asarray(mask).max() < _OBJECT:
+        raise Unusable(
+            f"{name} shows no object: give its pixels 255, or one value alone beside 0, or leave "
+            "the image out"
         )
     return mask
 
@@ -164,7 +170,7 @@ def _fit(image: Image.Image, size: int) -> Image.Image:
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
-        image = _from_16_bits(image)
+        image = _to_8_bits(image)
     elif image.mode == "F":
         raise ValueError("its pixels are floating-point numbers: save it with 8 or 16 bits")
     if image.mode in ("P", "PA"):
@@ -177,18 +183,29 @@ def _grey(image: Image.Image) -> Image.Image:
         alpha = image.convert("RGBA").getchannel("A")
         if alpha.getextrema() != (255, 255):
             return alpha
+    if image.mode.startswith("I"):
+        # before they are scaled, or class numbers would be lost
+        return _object(numpy.asarray(image)) or _to_8_bits(image)
     values = numpy.asarray(_rgb(image))
     if (values == values[..., :1]).all():
-        grey: Array = values[..., 0]
-        if grey.max() == 1:
-            grey = grey * numpy.uint8(255)
-        return Image.fromarray(numpy.ascontiguousarray(grey))
+        grey: Array = numpy.ascontiguousarray(values[..., 0])
+        return _object(grey) or Image.fromarray(grey)
     return Image.fromarray((values > 0).any(2)).convert("L")
 
 
-def _from_16_bits(image: Image.Image) -> Image.Image:
+def _object(grey: Array) -> Image.Image | None:
+    """The mask of the only value beside 0; None where there are more of them."""
+    if ((grey == 0) | (grey == grey.max())).all():
+        return Image.fromarray(grey > 0).convert("L")
+    return None
+
+
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    """Of 16 bits the upper 8; 32 bits hold 8 where no value is larger."""
     values = numpy.asarray(image).astype(numpy.float64).clip(0, 65535)
-    return Image.fromarray(numpy.rint(values / 257).astype(numpy.uint8))
+    if image.mode != "I" or values.max() > 255:
+        values /= 257
+    return Image.fromarray(numpy.rint(values).astype(numpy.uint8))
 
 
 def _reason(error: Exception) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from causalogit.data.samples import PARTS
+
 _SPLIT_NAMES = {"val": "validation", "valid": "validation"}
 
 Box = tuple[float, float, float, float]
@@ -42,5 +44,6 @@ class Record:
 
 
 def split_name(text: str) -> str:
-    """One of `PARTS` for the usual names of the splits; any other text as it is."""
-    return _SPLIT_NAMES.get(text, text)
+    """One of `PARTS` for the usual names of the splits, in any case; other text as it is."""
+    name = _SPLIT_NAMES.get(text.lower(), text.lower())
+    return name if name in PARTS else text
