@@ -92,6 +92,7 @@ def build_data(config: DataConfig, seed: int) -> Data:
     samples = source.load(config)
     generator = torch.Generator().manual_seed(seed)
     places = split_places(samples, config, generator)
+    left = len(places["train"])
     places["train"] = keep_long_tail(places["train"], samples, config, generator)
     attributes, names = choose_attributes(samples, places, config, generator)
     splits = {
@@ -112,7 +113,7 @@ def build_data(config: DataConfig, seed: int) -> Data:
         object_name=samples.object_name,
         mean=_mean_colour(splits["train"]),
         name=describe(config),
-        origins=describe_origins(config, splits, samples, len(pool)),
+        origins=describe_origins(config, splits, samples, left),
     )
 
 
