@@ -75,7 +75,8 @@ def test_run_is_read_back_without_the_file(tiny, backbone, tmp_path):
     kept = load_checkpoint(RunFolder(tmp_path / "run").selected(config.select_by))["model"]
     state = run.model.state_dict()
     assert all(torch.equal(value, kept[name]) for name, value in state.items())
-    images, labels = run.data.test.images[:2], run.data.test.labels[:2]
+    two = run.data.test.batch(torch.arange(2))
+    images, labels = two.images, two.labels
     for how in ("grad_cam", "occlusion"):
         assert attention_maps(run.model, images, labels, how).amax() == 1
 

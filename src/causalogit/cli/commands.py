@@ -55,7 +55,7 @@ def train(config: RunConfig, out: str | None, resume: bool) -> None:
         )
     console = Console()
     console.print(results_table([row]))
-    console.print(f"kept in {folder}")
+    console.print(f"kept in {folder}", soft_wrap=True)
 
 
 def compare(
@@ -77,10 +77,10 @@ def compare(
         rows = run_comparison(config, names, seeds, folder, jobs=jobs, on_progress=bars)
     console = Console()
     console.print(results_table(rows))
-    console.print(f"results: {folder / 'results.json'}")
+    console.print(f"results: {folder / 'results.json'}", soft_wrap=True)
     if report:
         runs = [load_run(run_folder(folder, row["method"], row["seed"])) for row in rows]
-        console.print(f"report:  {write_report(runs, folder)}")
+        console.print(f"report:  {write_report(runs, folder)}", soft_wrap=True)
 
 
 def _names(methods: Sequence[str], config: RunConfig) -> list[str]:
@@ -131,4 +131,4 @@ def data_compose(config: ComposeConfig, out: str) -> None:
     console = Console()
     summary = (folder / "README.txt").read_text(encoding="utf-8")
     console.print(summary, markup=False, highlight=False, soft_wrap=True, end="")
-    console.print(f"kept in {folder}")
+    console.print(f"kept in {folder}", soft_wrap=True)
