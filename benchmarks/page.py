@@ -74,6 +74,17 @@ def differences_markdown(
     return _markdown(lines)
 
 
+def separation_markdown(rows: Rows) -> str:
+    """How well delta or a weight, and the loss, tell wrong labels from right ones: AUROC."""
+    lines = [["budget", "method", "AUROC of delta or weight", "AUROC of the loss"], ["---"] * 4]
+    for runs in by_method(rows).values():
+        cells = [
+            _cell([run["noise"].get(name) for run in runs]) for name in ("auroc", "auroc_loss")
+        ]
+        lines.append([runs[0]["budget"], runs[0]["title"], *cells])
+    return _markdown(lines)
+
+
 def headline_markdown(rows: Rows) -> str:
     """The short table: average and worst group of the last epoch."""
     lines = [["may know", "method", "average", "worst group"], ["---"] * 4]

@@ -9,7 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.page import differences_markdown, results_markdown, write_page
+from benchmarks.page import (
+    differences_markdown,
+    results_markdown,
+    separation_markdown,
+    write_page,
+)
 from causalogit.cli.progress import run_bars
 from causalogit.config import RunConfig
 from causalogit.train import Job, run_all
@@ -122,6 +127,8 @@ def tables_of(study: Study, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]
     for setting in dict.fromkeys(row["setting"] for row in rows):
         own = [row for row in rows if row["setting"] == setting]
         tables[f"results {setting}"] = results_markdown(own, study.metrics, study.metrics)
+        if all("noise" in row for row in own):
+            tables[f"separation {setting}"] = separation_markdown(own)
         for ours in study.against:
             tables[f"{ours} {setting}"] = differences_markdown(own, ours, metrics=study.metrics)
     return tables

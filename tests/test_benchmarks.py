@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 from benchmarks import glt, long_tail, noise, pets
 from benchmarks.ablation import ablation_markdown, variants
-from benchmarks.page import differences_markdown, results_markdown, write_page
+from benchmarks.page import (
+    differences_markdown,
+    results_markdown,
+    separation_markdown,
+    write_page,
+)
 from benchmarks.recipe import candidates
 from benchmarks.study import ROOT, jobs_of, of_other_settings, tables_of
 
@@ -113,6 +118,8 @@ def test_a_study_has_known_methods_distinct_runs_and_a_place_for_every_table(stu
         for method in study.against
         for seed in (0, 1)
     ]
+    if study.name == "noise":
+        rows = [r | {"noise": {"auroc": 0.9, "auroc_loss": 0.8}} for r in rows]
     for name in tables_of(study, rows):
         assert f"<!-- {name} -->\n" in page
         assert f"<!-- /{name} -->" in page
@@ -145,3 +152,12 @@ def test_a_setting_made_anew_leaves_the_others_on_the_page(tmp_path):
     rows = [{"setting": "a", "seed": 0}, {"setting": "b", "seed": 0}]
     (tmp_path / "results.json").write_text(json.dumps({"runs": rows}))
     assert of_other_settings(tmp_path, ["a"]) == rows[1:]
+
+
+def test_separation_of_wrong_labels_in_per_cent():
+    areas = [{"auroc": 0.9, "auroc_loss": 0.8}, {"auroc": 0.7, "auroc_loss": 0.8}]
+    rows = [ROWS[0] | {"noise": areas[0]}, ROWS[1] | {"noise": areas[1]}]
+    rows.append(ROWS[3] | {"noise": {"auroc_loss": 0.6}})
+    erm, clp = separation_markdown(rows).splitlines()[2:]
+    assert erm == "| A | ERM | \N{EN DASH} | 60.0 |"
+    assert clp == "| C | CLP | 80.0 ± 14.1 | 80.0 ± 0.0 |"
