@@ -112,7 +112,10 @@ def jobs_of(
             own = replace(variant.change(config), method=variant.method, seed=seed)
             label = f"{setting}, {name}, seed {seed}"
             line = {"setting": setting} | ({"variant": variant.label} if variant.label else {})
-            yield Job(label, own, out / name / f"seed-{seed}"), line
+            folder = out / name / f"seed-{seed}"
+            # for the page: where the runs lie on this machine is of no concern there
+            line |= {"folder": "/".join(folder.parts[-4:])}
+            yield Job(label, own, folder), line
 
 
 def named(row: dict[str, Any], line: Mapping[str, str]) -> dict[str, Any]:

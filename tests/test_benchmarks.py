@@ -161,3 +161,14 @@ def test_separation_of_wrong_labels_in_per_cent():
     erm, clp = separation_markdown(rows).splitlines()[2:]
     assert erm == "| A | ERM | \N{EN DASH} | 60.0 |"
     assert clp == "| C | CLP | 80.0 ± 14.1 | 80.0 ± 0.0 |"
+
+
+def test_rows_do_not_tell_where_the_runs_lie():
+    config = long_tail.STUDY.settings["10:1"]
+    out = Path("/somewhere/runs/long_tail/10:1")
+    jobs = list(jobs_of(long_tail.STUDY, "10:1", config, [3], out))
+    assert jobs[0][1]["folder"] == "long_tail/10:1/erm/seed-3"
+    assert all(job.folder.is_relative_to(out) for job, _ in jobs)
+    for page in ("long_tail", "noise"):
+        rows = json.loads((ROOT / "docs" / "results" / page / "results.json").read_text())["runs"]
+        assert all(row["folder"].startswith(f"{page}/") for row in rows)
