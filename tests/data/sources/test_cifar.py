@@ -114,19 +114,6 @@ def test_torchvisions_files(tmp_path, monkeypatch):
     assert torch.equal(found, torch.tensor(wanted) / 255)
 
 
-def test_no_path_and_no_network(tmp_path, monkeypatch):
-    monkeypatch.setenv("CAUSALOGIT_DATA", str(tmp_path))
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    with pytest.raises(
-        ValueError, match=r"^CIFAR100 could not be downloaded to .*: give data"
-    ) as error:
-        find_source("cifar100").load(DataConfig(source="cifar100"))
-    assert "\n" not in str(error.value)
-
-
 @pytest.mark.slow
 def test_the_real_photos(shared_data):
     archive = shared_data / "cifar10" / "cifar10-jpeg.tar.xz"

@@ -11,7 +11,7 @@ import torch
 
 from causalogit.config import DataConfig
 from causalogit.data import build_data
-from causalogit.data.sources import find_source, mnist
+from causalogit.data.sources import mnist
 
 FILES = (
     "train-images-idx3-ubyte", "train-labels-idx1-ubyte",
@@ -106,19 +106,6 @@ def test_a_missing_file_is_named(digits):
     (path / FILES[3]).unlink()
     with pytest.raises(ValueError, match=rf"has neither {FILES[3]} nor {FILES[3]}\.gz: set data"):
         mnist.mnist(DataConfig(path=str(path)))
-
-
-def test_no_path_and_no_network(tmp_path, monkeypatch):
-    monkeypatch.setenv("CAUSALOGIT_DATA", str(tmp_path))
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    with pytest.raises(
-        ValueError, match=r"^MNIST could not be downloaded to .*: give data"
-    ) as error:
-        find_source("mnist").load(DataConfig(source="mnist"))
-    assert "\n" not in str(error.value)
 
 
 def test_the_real_digits(shared_data):

@@ -72,3 +72,16 @@ def test_a_long_tail_of_attributes_needs_attributes():
             match=rf"^data\.attribute\.ratio is 9, but no attribute is laid on {source}: set",
         ):
             find_source(source).fill_in(config)
+
+
+@pytest.mark.parametrize(("name", "title"), [("mnist", "MNIST"), ("cifar100", "CIFAR100")])
+def test_no_path_and_no_network(name, title, tmp_path, monkeypatch):
+    monkeypatch.setenv("CAUSALOGIT_DATA", str(tmp_path))
+    for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    for variable in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    wanted = rf"^{title} could not be downloaded to .*: give data"
+    with pytest.raises(ValueError, match=wanted) as error:
+        find_source(name).load(DataConfig(source=name))
+    assert "\n" not in str(error.value)
