@@ -38,6 +38,20 @@ def test_fresh_timm_model_is_timms_own():
     assert same(ours, theirs)
 
 
+@pytest.mark.parametrize("name", ["cnn", "test_resnet"])
+def test_convolutions_compute_channels_last_and_the_same(name):
+    images = torch.rand(2, 3, 32, 32)
+    last = build_model(name, 5, 3, seed=0).eval()
+    first = copy.deepcopy(last).to(memory_format=torch.contiguous_format)
+    seen = []
+    for model in (first, last):
+        conv = next(m for m in model.modules() if isinstance(m, torch.nn.Conv2d))
+        conv.register_forward_hook(lambda *args: seen.append(args[-1]))
+    torch.testing.assert_close(first(images), last(images))
+    assert seen[0].is_contiguous()
+    assert seen[1].is_contiguous(memory_format=torch.channels_last)
+
+
 def test_unknown_name_gives_the_known_ones():
     with pytest.raises(ValueError, match="model 'resnet9' is not known: choose lenet, ") as told:
         build_model("resnet9", 5, 3, seed=0)
