@@ -1,4 +1,4 @@
-"""The main table: every method on coloured digits, five seeds, all controls of every budget.
+"""Subpopulation shift on coloured digits: every control of every budget, five seeds.
 
     python -m benchmarks.digits
 
@@ -8,51 +8,38 @@ table in README.md.
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+from dataclasses import replace
 
-from benchmarks.page import (
-    differences_markdown,
-    fill_tables,
-    headline_markdown,
-    results_markdown,
-    write_page,
+from benchmarks.page import fill_tables, headline_markdown
+from benchmarks.study import ROOT, Study, Variant, main
+from causalogit.config import RunConfig
+
+METHODS = (
+    "group_balanced", "group_dro", "lisa", "erm", "erm_meta", "jtt", "dfr", "meta_weight_net",
+    "meta_lp", "erm_meta_augmented", "dfr_augmented", "clp", "erm_factual", "erm_factual_meta",
+    "clp_factual",
+)  # fmt: skip
+"""Those that a spurious background calls for; the product of experts beside them."""
+
+
+def alpha_08(config: RunConfig) -> RunConfig:
+    """The product's strength that the study `benchmarks.recipe` found better than the default."""
+    return replace(config, controls=replace(config.controls, product_alpha=0.8))
+
+
+STUDY = Study(
+    name="digits",
+    settings={"0.95": RunConfig()},
+    methods=METHODS,
+    variants=(Variant("product_of_experts", "alpha 0.8", alpha_08),),
+    metrics={
+        "accuracy/test_mean": "average",
+        "accuracy/train_weighted": "train-weighted",
+        "accuracy/worst_group": "worst group",
+    },
+    against=("clp", "clp_factual"),
 )
-from causalogit.cli.progress import run_bars
-from causalogit.config import ControlsConfig, RunConfig
-from causalogit.methods import METHODS
-from causalogit.train import compare
-
-ROOT = Path(__file__).parents[1]
-# where the study `benchmarks.recipe` found better settings than the defaults
-TUNED = {"product_of_experts": RunConfig(controls=ControlsConfig(product_alpha=0.8))}
-PAGE = ROOT / "docs" / "results" / "digits"
-
-
-def main() -> None:
-    """Run what is missing, then write the page's tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/digits"))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--jobs", type=int, default=0)
-    options = parser.parse_args()
-    tuned = [name for name in METHODS if name in TUNED]
-    plain = [name for name in METHODS if name not in TUNED]
-    jobs = [(RunConfig(), plain, options.out)]
-    jobs += [(TUNED[name], [name], options.out / "tuned") for name in tuned]
-    rows = []
-    with run_bars() as bars:
-        for config, methods, out in jobs:
-            rows += compare(
-                config, methods, options.seeds, out, jobs=options.jobs, on_progress=bars
-            )
-    tables = {
-        "results": results_markdown(rows),
-        "differences": differences_markdown(rows, "clp_factual"),
-    }
-    write_page(PAGE, rows, tables)
-    fill_tables(ROOT / "README.md", {"headline": headline_markdown(rows)})
-
 
 if __name__ == "__main__":
-    main()
+    rows = main(STUDY, __doc__)
+    fill_tables(ROOT / "README.md", {"headline": headline_markdown(rows)})

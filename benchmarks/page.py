@@ -16,34 +16,24 @@ from causalogit.train.checkpoint import write_json, write_text
 
 Rows = Sequence[Mapping[str, Any]]
 
-METRICS = {
-    "accuracy/test_mean": "average",
-    "accuracy/train_weighted": "train-weighted",
-    "accuracy/worst_group": "worst group",
-    "accuracy/worst_class": "worst class",
-}
-SELECTED = {name: METRICS[name] for name in ("accuracy/test_mean", "accuracy/worst_group")}
 
-
-def results_markdown(
-    rows: Rows, last: Mapping[str, str] = METRICS, selected: Mapping[str, str] = SELECTED
-) -> str:
+def results_markdown(rows: Rows, metrics: Mapping[str, str]) -> str:
     """Per cent on the test set, mean ± standard deviation over seeds.
 
     Args:
         rows: of `results.json`.
-        last: metrics of the last epoch with their titles, one a column; a dash where a run has no
-            such metric (`accuracy/few` without a small class).
-        selected: those of the selected epoch.
+        metrics: with their titles, one a column for the last epoch and one for the selected epoch;
+            a dash where a run has no such metric (`accuracy/few` without a small class).
     """
+    epochs = ("last", "selected")
     head = ["budget", "method"]
-    head += [f"last: {title}" for title in last.values()]
-    head += [f"selected: {title}" for title in selected.values()]
+    head += [f"{epoch}: {title}" for epoch in epochs for title in metrics.values()]
     head += ["seconds"]
     lines = [head, ["---"] * len(head)]
     for runs in by_method(rows).values():
-        cells = [_cell([run["last"].get(name) for run in runs]) for name in last]
-        cells += [_cell([run["selected"].get(name) for run in runs]) for name in selected]
+        cells = [
+            _cell([run[epoch].get(name) for run in runs]) for epoch in epochs for name in metrics
+        ]
         seconds = f"{mean(run['seconds'] for run in runs):.0f}"
         lines.append(
             [runs[0]["budget"], f"{runs[0]['title']} (`{runs[0]['method']}`)", *cells, seconds]
@@ -51,10 +41,11 @@ def results_markdown(
     return _markdown(lines)
 
 
-def differences_markdown(
-    rows: Rows, ours: str, which: str = "last", metrics: Mapping[str, str] = SELECTED
-) -> str:
-    """`ours` minus every other method, paired by seed: mean and 95 % t-interval, in points."""
+def differences_markdown(rows: Rows, ours: str, metrics: Mapping[str, str]) -> str:
+    """`ours` minus every other line in the last epoch, paired by seed, in points.
+
+    Mean and 95 % t-interval of each metric.
+    """
     runs = by_method(rows)
     head = ["budget", f"`{ours}` minus", *metrics.values()]
     lines = [head, ["---"] * len(head)]
@@ -63,11 +54,11 @@ def differences_markdown(
             continue
         cells = []
         for metric in metrics:
-            by_seed = {run["seed"]: run[which].get(metric) for run in others}
+            by_seed = {run["seed"]: run["last"].get(metric) for run in others}
             paired = [
-                100 * (run[which][metric] - by_seed[run["seed"]])
+                100 * (run["last"][metric] - by_seed[run["seed"]])
                 for run in runs[ours]
-                if by_seed.get(run["seed"]) is not None and metric in run[which]
+                if by_seed.get(run["seed"]) is not None and metric in run["last"]
             ]
             cells.append(_interval(paired) if paired else "\N{EN DASH}")
         lines.append([others[0]["budget"], f"`{name}`", *cells])

@@ -10,17 +10,14 @@ Keeps its runs in runs/pets, writes docs/results/pets.
 
 from __future__ import annotations
 
+from benchmarks.digits import METHODS
 from benchmarks.study import Study, main
 from causalogit.presets import load_preset
 
 STUDY = Study(
     name="pets",
     settings={"0.90": load_preset("waterbirds-small")},
-    methods=(
-        "group_balanced", "group_dro", "lisa", "erm", "erm_meta", "jtt", "dfr", "meta_weight_net",
-        "meta_lp", "erm_meta_augmented", "dfr_augmented", "clp", "erm_factual", "erm_factual_meta",
-        "product_of_experts", "clp_factual",
-    ),
+    methods=(*METHODS, "product_of_experts"),
     variants=(),
     metrics={
         "accuracy/test_mean": "average",
@@ -28,7 +25,7 @@ STUDY = Study(
         "accuracy/worst_group": "worst group",
     },
     against=("clp", "clp_factual"),
-)  # fmt: skip
+)
 
 if __name__ == "__main__":
     main(STUDY, __doc__)

@@ -58,8 +58,8 @@ class Study:
     against: Sequence[str]
 
 
-def main(study: Study, description: str | None) -> None:
-    """The command of a study: run what is missing, then write its page's tables."""
+def main(study: Study, description: str | None) -> list[dict[str, Any]]:
+    """The command of a study: run what is missing, write its page's tables, return their rows."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -89,6 +89,7 @@ def main(study: Study, description: str | None) -> None:
     rows += of_other_settings(page, options.settings)
     rows.sort(key=lambda row: list(study.settings).index(row["setting"]))
     write_page(page, rows, tables_of(study, rows))
+    return rows
 
 
 def of_other_settings(page: Path, settings: Sequence[str]) -> list[dict[str, Any]]:
@@ -129,9 +130,9 @@ def tables_of(study: Study, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]
     tables = {}
     for setting in dict.fromkeys(row["setting"] for row in rows):
         own = [row for row in rows if row["setting"] == setting]
-        tables[f"results {setting}"] = results_markdown(own, study.metrics, study.metrics)
+        tables[f"results {setting}"] = results_markdown(own, study.metrics)
         if all("noise" in row for row in own):
             tables[f"separation {setting}"] = separation_markdown(own)
         for ours in study.against:
-            tables[f"{ours} {setting}"] = differences_markdown(own, ours, metrics=study.metrics)
+            tables[f"{ours} {setting}"] = differences_markdown(own, ours, study.metrics)
     return tables
