@@ -57,8 +57,9 @@ class AttributeConfig:
     """A spurious attribute that is laid on the images.
 
     Args:
-        kind: the background's colour, the object's colour, or its texture; null for what the
-            source has by default (digits: background; all others: none).
+        kind: the background's colour, a textured background in that colour ("scene", another one
+            behind every image), the object's colour, or its texture; null for what the source has
+            by default (digits: background; all others: none).
         correlation: share of a class's training images whose attribute agrees with the class.
         ratio: above 1, instead of the correlation: a long tail of attributes inside of each class,
             most common over rarest (generalized long tail).
@@ -66,7 +67,7 @@ class AttributeConfig:
             balanced over attributes as well; "alt": training classes balanced, test as in "glt".
     """
 
-    kind: Literal["none", "background", "colour", "texture"] | None = None
+    kind: Literal["none", "background", "scene", "colour", "texture"] | None = None
     correlation: float = 0.95
     ratio: float = 1.0
     protocol: Literal["clt", "glt", "alt"] = "glt"
@@ -120,11 +121,17 @@ class DataConfig:
         path: where a named data set lies, in place of its download.
         image_size: pixels of a side, for photos (the short side is resized, the middle kept); null
             for the source's default (photos: 224).
-        masks: masks that training images have: their exact outline, its box, a dilated outline, or
-            a box in the centre of every image, for sources without masks ("centre").
+        masks: masks that training images have: their exact outline, its box, the outline dilated or
+            eroded by 2 pixels or shifted by 3, or a box in the centre of every image, for sources
+            without masks ("centre").
+        masked_share: share of training images that have a mask; of all others nothing is known, so
+            that all of the image counts as object.
         mask_path: folder of masks for a folder of photos or waterbirds, with the photos' names.
         transform: what training and meta images go through whenever they are drawn: a crop out of
             the padded image, or a zoomed crop; both flip half of them.
+        classes: new classes, each the union of some of the source's own, by their names, such as
+            {top: [T-shirt, pullover], coat: [coat, shirt]}; all others are left out. Empty for the
+            source's own.
         largest_class: most training images of a class; null for all.
         validation_size: images in the validation set, alike for all groups; null for the source's
             own, or a tenth of every group.
@@ -139,9 +146,11 @@ class DataConfig:
     source: str = "digits"
     path: str | None = None
     image_size: int | None = None
-    masks: Literal["exact", "box", "dilated", "centre"] = "exact"
+    masks: Literal["exact", "box", "dilated", "eroded", "shifted", "centre"] = "exact"
+    masked_share: float = 1.0
     mask_path: str | None = None
     transform: Literal["none", "pad_crop_flip", "zoom_crop_flip"] = "none"
+    classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     largest_class: int | None = None
     validation_size: int | None = None
     test_size: int | None = None
@@ -157,6 +166,10 @@ class DataConfig:
                 size is None or size > 0,
                 f"data.{name} is {size}: give a positive number, or null for the default",
             )
+        _require(
+            0 <= self.masked_share <= 1,
+            f"data.masked_share is {self.masked_share}: give a share between 0 and 1",
+        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from causalogit.augment import box_masks, check_masks, dilate_masks
+from causalogit.augment import (
+    box_masks,
+    check_masks,
+    dilate_masks,
+    erode_masks,
+    shift_masks,
+)
 
 INTEGERS = [torch.bool, torch.uint8, torch.int64]
 FLOATS = [torch.float16, torch.float32, torch.float64]
@@ -124,6 +130,37 @@ def test_box_and_dilation_keep_the_dtype(dtype: torch.dtype) -> None:
     assert boxes.dtype == grown.dtype == dtype
     assert boxes.sum((1, 2, 3)).tolist() == [6, 1, 0]
     assert grown.sum((1, 2, 3)).tolist() == [13, 9, 0]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    size=st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    radius=st.integers(0, 3),
+)
+def test_erosion_takes_the_square_minimum(seed: int, size: tuple[int, int], radius: int) -> None:
+    masks = random_masks(seed, 2, 1, *size, share=0.8)
+    eroded = erode_masks(masks, radius)
+    for row in range(size[0]):
+        for column in range(size[1]):
+            rows = slice(max(0, row - radius), row + radius + 1)
+            columns = slice(max(0, column - radius), column + radius + 1)
+            around = masks[:, :, rows, columns].amin((2, 3))
+            assert torch.allclose(eroded[:, :, row, column], around, atol=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), rows=st.integers(-9, 9), columns=st.integers(-9, 9))
+def test_shifted_masks_do_not_come_back_on_the_other_side(
+    seed: int, rows: int, columns: int
+) -> None:
+    masks = random_masks(seed, 2, 1, 4, 5)
+    shifted = shift_masks(masks, rows, columns)
+    for row in range(4):
+        for column in range(5):
+            inside = 0 <= row - rows < 4 and 0 <= column - columns < 5
+            came = masks[:, :, row - rows, column - columns] if inside else torch.zeros(2, 1)
+            assert torch.equal(shifted[:, :, row, column], came)
 
 
 def test_a_negative_radius_is_refused() -> None:

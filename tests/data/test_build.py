@@ -163,6 +163,53 @@ def test_centre_boxes_stand_in_for_masks():
         assert masks[:, :, 3:25, 3:25].all()
 
 
+@pytest.mark.parametrize("kind", ["box", "dilated", "eroded", "shifted"])
+def test_poor_masks_are_those_of_training_images_alone(kind):
+    exact, poor = (build_data(DataConfig(masks=masks), seed=0) for masks in ("exact", kind))
+    own, other = (data.train.batch(torch.arange(20)) for data in (exact, poor))
+    assert torch.equal(own.images, other.images)
+    larger, smaller = {"box": (other, own), "dilated": (other, own), "eroded": (own, other)}.get(
+        kind, (own, own)
+    )
+    assert (larger.masks >= smaller.masks).all()
+    assert not torch.equal(own.masks, other.masks)
+    assert torch.equal(exact.meta.everything().masks, poor.meta.everything().masks)
+
+
+def test_where_a_mask_is_missing_all_of_the_image_counts_as_object():
+    whole = build_data(DataConfig(), seed=0)
+    data = build_data(DataConfig(masked_share=0.75), seed=0)
+    masks = data.train.everything().masks
+    missing = masks.flatten(1).all(1)
+    assert missing.sum().item() == 875
+    assert torch.equal(masks[~missing], whole.train.everything().masks[~missing])
+    assert data.name.endswith("masks on 75 %")
+    assert torch.equal(data.train.batch(torch.arange(9)).masks, masks[:9])
+
+
+def test_scenes_lie_behind_the_objects_and_speak_for_the_class():
+    data = build_data(DataConfig(attribute=AttributeConfig("scene", 1.0)), seed=0)
+    flat = build_data(DataConfig(attribute=AttributeConfig("background", 1.0)), seed=0)
+    ours, theirs = data.train.everything(), flat.train.everything()
+    outside = (ours.masks == 0).expand_as(ours.images)
+    assert torch.equal(ours.images[~outside], theirs.images[~outside])
+    assert not torch.equal(ours.images[0][outside[0]], ours.images[1][outside[1]])
+    assert torch.equal(data.train.batch(torch.tensor([3])).images[0], ours.images[3])
+    # red backgrounds stay the reddest
+    red = ours.images[ours.labels == 0].mean((0, 2, 3))
+    assert red[0] > 1.5 * red[1]
+
+
+def test_classes_can_be_united_and_left_out():
+    classes = {"low": ("0 or 1", "2 or 3"), "high": ("8 or 9",)}
+    data = build_data(DataConfig(classes=classes, validation_size=40, test_size=100), seed=0)
+    assert data.class_names == ("low", "high")
+    assert len(data.attribute_names) == 2
+    assert data.name == "digits, low/high, background correlation 0.95"
+    total = sum(len(getattr(data, name)) for name in ("train", "meta", "validation", "test"))
+    assert total == 3000
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -171,6 +218,9 @@ def test_centre_boxes_stand_in_for_masks():
         ({"meta": MetaConfig(per_class=800, drawn="like_training")},
          "a meta set of 4000 images leaves none of 3600 to train on"),
         ({"largest_class": 900}, "class 0 has 700 training images left"),
+        ({"classes": {"low": ("0 or 1",)}}, "at least two classes"),
+        ({"classes": {"low": ("0 or 1",), "high": ("0 or 1",)}}, "each of them once"),
+        ({"classes": {"low": ("0 or 1",), "high": ("7",)}}, r"names \['0 or 1', '7'\]"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_named(change, message):

@@ -51,10 +51,12 @@ def test_a_change_is_told_the_index(pixels):
 
 
 def test_masks_are_made_from_masks_or_from_nothing(pixels):
-    bare = Masked(InMemory(pixels), torch.ones_like)
+    bare = Masked(InMemory(pixels), lambda masks, index: torch.ones_like(masks))
     assert bare.has_masks
     assert bare.read(torch.tensor([0]))[1].shape == (1, 1, 4, 5)
-    doubled = Masked(InMemory(pixels, torch.full((10, 1, 4, 5), 0.25)), lambda masks: 2 * masks)
+    doubled = Masked(
+        InMemory(pixels, torch.full((10, 1, 4, 5), 0.25)), lambda masks, index: 2 * masks
+    )
     assert (doubled.read(torch.tensor([3]))[1] == 0.5).all()
 
 

@@ -51,7 +51,7 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., LoadedRu
     made: dict[tuple[str, int, DataConfig], LoadedRun] = {}
 
     def build(method: str, seed: int = 0, config: RunConfig = TINY) -> LoadedRun:
-        key = (method, seed, config.data)
+        key = (method, seed, str(config.data))
         if key not in made:
             folder: Path = tmp_path_factory.mktemp("runs") / f"{method}-{seed}"
             train(replace(config, method=method, seed=seed), folder)

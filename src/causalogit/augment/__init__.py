@@ -3,7 +3,14 @@
 from causalogit.augment.fgsm import Fgsm
 from causalogit.augment.fills import Fill, Grey, RandomColour, Shuffle
 from causalogit.augment.images import Counterfactual, Factual, counterfactual, factual
-from causalogit.augment.masks import MaskTransform, box_masks, check_masks, dilate_masks
+from causalogit.augment.masks import (
+    MaskTransform,
+    box_masks,
+    check_masks,
+    dilate_masks,
+    erode_masks,
+    shift_masks,
+)
 from causalogit.augment.mixed_rand import MixedRand
 from causalogit.augment.registry import FILLS, make_fill
 from causalogit.augment.tile import Tile
@@ -24,6 +31,8 @@ __all__ = [
     "check_masks",
     "counterfactual",
     "dilate_masks",
+    "erode_masks",
     "factual",
     "make_fill",
+    "shift_masks",
 ]

@@ -94,10 +94,40 @@ def dilate_masks(masks: Tensor, radius: int) -> Tensor:
     Raises:
         ValueError: The radius is negative.
     """
-    if radius < 0:
-        raise ValueError(f"radius is {radius} pixels; give 0 or more")
+    _check_radius(radius)
     # Max-pooling knows no bool or integers; a square maximum is one along each axis in turn.
     grown = masks if masks.is_floating_point() else masks.to(torch.float32)
     grown = F.max_pool2d(grown, (2 * radius + 1, 1), stride=1, padding=(radius, 0))
     grown = F.max_pool2d(grown, (1, 2 * radius + 1), stride=1, padding=(0, radius))
     return grown.to(masks.dtype)
+
+
+def erode_masks(masks: Tensor, radius: int) -> Tensor:
+    """Shrink each object by `radius` pixels on every side (a square element).
+
+    The image's border does not eat into an object that touches it. Shapes and errors as in
+    `dilate_masks`.
+    """
+    _check_radius(radius)
+    values = masks if masks.is_floating_point() else masks.to(torch.float32)
+    return (1 - dilate_masks(1 - values, radius)).to(masks.dtype)
+
+
+def shift_masks(masks: Tensor, rows: int, columns: int) -> Tensor:
+    """Move each mask down and to the right; what leaves the image is lost, what enters is 0.
+
+    Args:
+        masks: `(B, 1, H, W)` or `(B, H, W)`.
+        rows: pixels down, negative for up.
+        columns: pixels to the right, negative for left.
+    """
+    moved = masks.roll((rows, columns), (-2, -1))
+    height, width = masks.shape[-2:]
+    row, column = torch.arange(height) - rows, torch.arange(width) - columns
+    inside = ((row >= 0) & (row < height))[:, None] & ((column >= 0) & (column < width))
+    return moved * inside.to(moved)
+
+
+def _check_radius(radius: int) -> None:
+    if radius < 0:
+        raise ValueError(f"radius is {radius} pixels; give 0 or more")

@@ -20,6 +20,7 @@ from causalogit.data.lay_on import (
     with_noise,
 )
 from causalogit.data.places import keep_long_tail, split_places
+from causalogit.data.samples import united
 from causalogit.data.sources import find_source
 from causalogit.data.transforms import TRANSFORMS
 
@@ -90,6 +91,8 @@ def build_data(config: DataConfig, seed: int) -> Data:
     source = find_source(config.source)
     config = source.fill_in(config)
     samples = source.load(config)
+    if config.classes:
+        samples = united(samples, config.classes)
     generator = torch.Generator().manual_seed(seed)
     places = split_places(samples, config, generator)
     left = len(places["train"])
@@ -102,7 +105,7 @@ def build_data(config: DataConfig, seed: int) -> Data:
     matrix = transition_matrix(config.noise.kind, config.noise.rate, samples.num_classes, generator)
     splits["train"] = with_noise(splits["train"], config, matrix, len(names), generator)
     splits |= with_meta_set(splits, config, matrix, len(names), samples.num_classes, generator)
-    splits = with_masks(splits, config)
+    splits = with_masks(splits, config, generator)
     transform = TRANSFORMS[config.transform]
     for name in ("train", "meta"):
         splits[name] = replace(splits[name], transform=transform)

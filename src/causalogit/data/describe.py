@@ -13,6 +13,8 @@ from causalogit.data.samples import Samples
 def describe(config: DataConfig) -> str:
     """The source and what was laid on it, such as "cifar10, long tail 100:1"."""
     words = [Path(config.source).name if "/" in config.source else config.source]
+    if config.classes:
+        words.append("/".join(config.classes))
     if config.largest_class is not None:
         words.append(f"at most {config.largest_class} images a class")
     if config.long_tail.ratio > 1:
@@ -26,6 +28,8 @@ def describe(config: DataConfig) -> str:
         words.append(f"{config.noise.kind} noise {config.noise.rate:g}")
     if config.masks != "exact":
         words.append(f"{config.masks} masks")
+    if config.masked_share < 1:
+        words.append(f"masks on {100 * config.masked_share:g} %")
     if config.meta.drawn == "like_training":
         words.append("biased meta set")
     if config.meta.labels == "like_training":

@@ -112,9 +112,9 @@ class Changed(_View):
 
 
 class Masked(_View):
-    """Images with other masks, made from their own `(B, 1, H, W)`."""
+    """Images with other masks: `(masks (B, 1, H, W), index (B,)) -> masks`."""
 
-    def __init__(self, images: Images, masks: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, images: Images, masks: Callable[[Tensor, Tensor], Tensor]) -> None:
         super().__init__(images)
         self.masks = masks
 
@@ -128,7 +128,7 @@ class Masked(_View):
         images, masks = self.base.read(index)
         if masks is None:
             masks = torch.zeros_like(images[:, :1])
-        return images, self.masks(masks)
+        return images, self.masks(masks, index)
 
 
 class Unmasked(_View):

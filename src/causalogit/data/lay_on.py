@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from causalogit.augment import box_masks, dilate_masks
+from causalogit.augment import box_masks, dilate_masks, erode_masks, shift_masks
 from causalogit.config import DataConfig
 from causalogit.data.batch import Split
 from causalogit.data.biases import (
@@ -18,9 +18,18 @@ from causalogit.data.biases import (
     colour_names,
     long_tailed_attributes,
     noisy_labels,
+    paint_scene,
 )
 from causalogit.data.images import Changed, Masked
 from causalogit.data.samples import Samples
+
+COARSER: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "box": lambda masks, _: box_masks(masks),
+    "dilated": lambda masks, _: dilate_masks(masks, 2),
+    "eroded": lambda masks, _: erode_masks(masks, 2),
+    "shifted": lambda masks, _: shift_masks(masks, 3, 3),
+}
+"""What `data.masks` makes of the exact outlines, `(masks, index) -> masks`."""
 
 
 def choose_attributes(
@@ -60,10 +69,10 @@ def painted_split(
     """One split with its attributes painted on."""
     images = samples.images_at(index)
     kind = config.attribute.kind
-    if kind in PAINTS:
-        if kind == "background" and not images.has_masks:
+    if kind is not None and kind != "none":
+        if kind in ("background", "scene") and not images.has_masks:
             raise ValueError(
-                f"coloured backgrounds need object masks, and {config.source} has none: set "
+                f"other backgrounds need object masks, and {config.source} has none: set "
                 "data.attribute.kind to 'colour', 'texture' or 'none'"
             )
         paint = partial(_paint, kind=kind, attributes=attributes, count=count)
@@ -83,6 +92,8 @@ def _paint(
 ) -> Tensor:
     if masks is None:  # the whole image is the object
         masks = torch.ones_like(images[:, :1])
+    if kind == "scene":
+        return paint_scene(images, masks, attributes[index], count, index)
     return PAINTS[kind](images, masks, attributes[index], count)
 
 
@@ -127,7 +138,9 @@ def with_meta_set(
     return {"meta": meta, "train": train.take(order[size:].sort().values)}
 
 
-def with_masks(splits: Mapping[str, Split], config: DataConfig) -> dict[str, Split]:
+def with_masks(
+    splits: Mapping[str, Split], config: DataConfig, generator: torch.Generator
+) -> dict[str, Split]:
     """Training images with the masks that the config gives them."""
     splits = dict(splits)
     if config.masks == "centre":
@@ -136,17 +149,32 @@ def with_masks(splits: Mapping[str, Split], config: DataConfig) -> dict[str, Spl
             splits[name] = replace(split, images=Masked(split.images, centre_boxes))
     elif config.masks != "exact":
         split = splits["train"]
-        if not split.has_masks:
-            raise ValueError(
-                f"data.masks is '{config.masks}', but {config.source} has no masks: set it to "
-                "'centre' for a box in the middle of every image"
-            )
-        change = box_masks if config.masks == "box" else partial(dilate_masks, radius=2)
-        splits["train"] = replace(split, images=Masked(split.images, change))
+        _require_masks(split, f"data.masks is '{config.masks}'", config)
+        splits["train"] = replace(split, images=Masked(split.images, COARSER[config.masks]))
+    if config.masked_share < 1:
+        split = splits["train"]
+        _require_masks(split, f"data.masked_share is {config.masked_share:g}", config)
+        missing = torch.ones(len(split), dtype=torch.bool)
+        order = torch.randperm(len(split), generator=generator)
+        missing[order[: round(config.masked_share * len(split))]] = False
+        images = Masked(split.images, partial(_all_object, missing=missing))
+        splits["train"] = replace(split, images=images)
     return splits
 
 
-def centre_boxes(masks: Tensor) -> Tensor:
+def _require_masks(split: Split, given: str, config: DataConfig) -> None:
+    if not split.has_masks:
+        raise ValueError(
+            f"{given}, but {config.source} has no masks: set data.masks to 'centre' for a box in "
+            "the middle of every image"
+        )
+
+
+def _all_object(masks: Tensor, index: Tensor, *, missing: Tensor) -> Tensor:
+    return torch.where(missing[index][:, None, None, None], 1.0, masks)
+
+
+def centre_boxes(masks: Tensor, index: Tensor) -> Tensor:
     """A box over the middle three quarters of every image: photographers centre their objects."""
     height, width = masks.shape[2:]
     boxes = torch.zeros_like(masks)

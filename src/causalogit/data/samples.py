@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -68,3 +69,29 @@ class Samples:
             places = torch.arange(len(self))
             return places if name == "train" else places[:0]
         return torch.nonzero(self.parts == PARTS.index(name)).squeeze(1)
+
+
+def united(samples: Samples, classes: Mapping[str, Sequence[str]]) -> Samples:
+    """Samples of new classes, each the union of some of the old ones; all others are left out.
+
+    Args:
+        samples: to choose from.
+        classes: names of old classes by the name of the new one.
+
+    Raises:
+        ValueError: there is no such class, one is named twice, or fewer than two are left.
+    """
+    numbers = {name: number for number, name in enumerate(samples.class_names)}
+    named = [name for members in classes.values() for name in members]
+    strangers = [name for name in named if name not in numbers]
+    if strangers or len(set(named)) < len(named) or len(classes) < 2 or not all(classes.values()):
+        raise ValueError(
+            f"data.classes names {named}: give at least two classes, each of some of "
+            f"{', '.join(samples.class_names)}, each of them once"
+        )
+    new = torch.full((samples.num_classes,), -1)
+    for number, members in enumerate(classes.values()):
+        new[[numbers[name] for name in members]] = number
+    labels = new[samples.labels]
+    kept = samples.take(torch.nonzero(labels >= 0).squeeze(1))
+    return replace(kept, labels=labels[labels >= 0], class_names=tuple(classes))

@@ -98,14 +98,14 @@ def describe_scene(run: LoadedRun) -> Scene:
     count = len(data.attribute_names)
     given = run.config.data
     painted = find_source(given.source).fill_in(given).attribute.kind or "none"
-    coloured = count > 1 and painted in ("background", "colour")
+    coloured = count > 1 and painted in ("background", "scene", "colour")
     paints = [f"#{bytes(rgb).hex()}" for rgb in (palette(count) * 255).round().int().tolist()]
     return Scene(
         data.object_name,
         data.class_names,
         data.attribute_names,
         tuple(paints) if coloured else (),
-        "attribute" if painted == "none" else painted,
+        {"none": "attribute", "scene": "background"}.get(painted, painted),
         _usual(data),
     )
 
