@@ -22,6 +22,7 @@ from causalogit.config import (
     DataConfig,
     FillName,
     NetworkConfig,
+    OptimizerConfig,
     RunConfig,
 )
 from causalogit.train import compare
@@ -30,6 +31,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "results" / "recipe"
 SEEDS = range(10, 15)
 # nearly all held-out images validate: 55 a group instead of 16
 DATA = DataConfig(validation_size=1375, test_size=25)
+OPTIMIZER = OptimizerConfig(schedule="constant")
 FILLS: tuple[FillName, ...] = ("random", "mixed_rand", "shuffle")
 NETWORKS = {
     "contrast 1": NetworkConfig("contrast", 1.0, 1e-2),
@@ -41,7 +43,10 @@ def candidates() -> dict[str, RunConfig]:
     """The settings tried: the controls' own, then CLP on the fill that served the control best."""
     tried = {
         f"erm_factual {fill}": RunConfig(
-            method="erm_factual", data=DATA, controls=ControlsConfig(train_fill=fill)
+            method="erm_factual",
+            data=DATA,
+            optimizer=OPTIMIZER,
+            controls=ControlsConfig(train_fill=fill),
         )
         for fill in FILLS
     }
@@ -49,13 +54,18 @@ def candidates() -> dict[str, RunConfig]:
         tried[f"product_of_experts {alpha:g}, expert {epochs} epochs"] = RunConfig(
             method="product_of_experts",
             data=DATA,
+            optimizer=OPTIMIZER,
             clp=ClpConfig(expert_epochs=epochs),
             controls=ControlsConfig(product_alpha=alpha),
         )
     best = ControlsConfig(train_fill="random")
     for name, network in NETWORKS.items():
         tried[f"clp_factual {name}"] = RunConfig(
-            method="clp_factual", data=DATA, clp=ClpConfig(network=network), controls=best
+            method="clp_factual",
+            data=DATA,
+            optimizer=OPTIMIZER,
+            clp=ClpConfig(network=network),
+            controls=best,
         )
     return tried
 

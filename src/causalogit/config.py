@@ -182,7 +182,7 @@ class OptimizerConfig:
         momentum: of SGD.
         nesterov: Nesterov's form of the momentum.
         weight_decay: its weight decay.
-        schedule: constant, one cosine to zero, or a step down at each milestone.
+        schedule: one cosine to zero, constant, or a step down at each milestone.
         milestones: epochs at which the schedule "step" lowers the rate.
         step_factor: what the schedule "step" multiplies the rate with.
         epochs: passes over the training images.
@@ -194,7 +194,7 @@ class OptimizerConfig:
     momentum: float = 0.9
     nesterov: bool = False
     weight_decay: float = 1e-4
-    schedule: Literal["constant", "cosine", "step"] = "constant"
+    schedule: Literal["constant", "cosine", "step"] = "cosine"
     milestones: tuple[int, ...] = ()
     step_factor: float = 0.1
     epochs: int = 20
