@@ -260,9 +260,10 @@ class ClpConfig:
         factual_weight: weight of the meta loss on factual images.
         counterfactual_weight: weight of the meta loss on counterfactual images.
         expert_fill: fill of the expert's counterfactual images (form "expert").
-        expert_learning_rate: rate of the expert's SGD.
-        expert_epochs: passes of the expert over the training images, before it is frozen; too many,
-            and it knows the images by heart.
+        expert_learning_rate: of the experts' Adam at its start; it falls to 0.
+        expert_epochs: passes of an expert over the training images, before it is frozen.
+        pace: largest factor on the training loss where delta leaves the classifier little to learn;
+            1 is off, null for the method's own choice.
         saliency_weight: lambda of the saliency regulariser; 0 is off.
         saliency_fraction: part of each batch that the regulariser looks at.
         on_divergence: what happens with an exploding loss, delta, weight or hypergradient.
@@ -281,8 +282,9 @@ class ClpConfig:
     factual_weight: float = 1.0
     counterfactual_weight: float = 1.0
     expert_fill: FillName = "grey"
-    expert_learning_rate: float = 0.01
-    expert_epochs: int = 3
+    expert_learning_rate: float = 1e-3
+    expert_epochs: int = 5
+    pace: float | None = None
     saliency_weight: float = 0.0
     saliency_fraction: float = 1.0
     on_divergence: Literal["clip", "skip", "raise"] = "clip"
@@ -295,6 +297,10 @@ class ClpConfig:
         )
         _require(
             self.expert_epochs > 0, f"clp.expert_epochs is {self.expert_epochs}: give at least 1"
+        )
+        _require(
+            self.pace is None or self.pace >= 1,
+            f"clp.pace is {self.pace}: give at least 1, or null for the method's own choice",
         )
         _require(
             0 < self.saliency_fraction <= 1,

@@ -12,12 +12,16 @@ from causalogit.core import PerturbedLogits, TrainingLoss, WeightedSamples
 
 B, C = 6, 4
 LABELS = torch.tensor([0, 3, 1, 1, 2, 0])
-LOSSES: dict[str, TrainingLoss] = {"delta": PerturbedLogits(), "weight": WeightedSamples()}
+LOSSES: dict[str, TrainingLoss] = {
+    "delta": PerturbedLogits(),
+    "paced delta": PerturbedLogits(pace=4.0),
+    "weight": WeightedSamples(),
+}
 
 
 def sample(name: str) -> tuple[Tensor, Tensor]:
     """Logits and an output."""
-    return 3 * torch.randn(B, C), torch.randn(B, C) if name == "delta" else torch.rand(B)
+    return 3 * torch.randn(B, C), torch.rand(B) if name == "weight" else torch.randn(B, C)
 
 
 def cross_entropy(logits: list[float], label: int) -> float:
@@ -32,6 +36,7 @@ def test_the_losses_are_what_they_say() -> None:
         for u, d, y in zip(logits, delta, LABELS, strict=True)
     ]
     assert LOSSES["delta"](logits, delta, LABELS).item() == pytest.approx(sum(each) / B)
+    assert LOSSES["paced delta"](logits, delta, LABELS).item() == pytest.approx(4 * sum(each) / B)
     _, weights = sample("weight")
     normal = [w / (sum(weights.tolist()) / B) for w in weights.tolist()]  # of mean 1
     each = [
@@ -81,7 +86,7 @@ def test_clipping_scales_the_size_and_zero_leaves_the_plain_loss(name: str) -> N
     assert torch.equal(loss.clipped(output, 1.0), output)
     half = loss.clipped(output, 0.5)
     assert loss.size(half).item() == pytest.approx(loss.size(output).item() / 2, rel=1e-5)
-    plain = torch.nn.functional.cross_entropy(logits, LABELS)
+    plain = torch.nn.functional.cross_entropy(logits, LABELS) * getattr(loss, "pace", 1.0)
     for lost in (output, torch.full_like(output, torch.nan)):
         assert loss(logits, loss.clipped(lost, 0.0), LABELS) == pytest.approx(plain)
 

@@ -49,7 +49,7 @@ def test_classifier_and_expert_start_from_the_file(tiny, backbone, tmp_path):
     trainer = Trainer(config, RunFolder(tmp_path / "run"))
     method = trainer.method
     assert isinstance(method, ProductOfExperts)
-    networks = [trainer.model, method.expert.network]
+    networks = [trainer.model, *method.expert.networks]
     for name, value in load_file(backbone).items():
         for network in networks:
             own = network.get_submodule("model").state_dict()[name]
@@ -57,8 +57,9 @@ def test_classifier_and_expert_start_from_the_file(tiny, backbone, tmp_path):
                 assert own.shape[0] == 5
             elif "running" not in name and "num_batches" not in name:
                 torch.testing.assert_close(own, value, rtol=0, atol=1e-20)
-    first, second = (network.get_submodule("model.fc").weight for network in networks)
-    assert not torch.equal(first, second)
+    heads = [network.get_submodule("model.fc").weight for network in networks]
+    assert not torch.equal(heads[0], heads[1])
+    assert not torch.equal(heads[1], heads[2])
 
 
 def test_run_is_read_back_without_the_file(tiny, backbone, tmp_path):

@@ -11,11 +11,11 @@ from causalogit.core.characteristics import (
 )
 from causalogit.core.classifier import Classifier
 from causalogit.core.clp import CausalLogitPerturbation
-from causalogit.core.expert import MaskedTransform, SpuriousExpert
 from causalogit.core.guard import LIMITS, Divergence, Guard
 from causalogit.core.hypergradient import Solver, VirtualStep, output_gradient
 from causalogit.core.losses import counterfactual_loss, saliency_penalty
-from causalogit.core.meta import MetaBatch, MetaObjective
+from causalogit.core.meta import MaskedTransform, MetaBatch, MetaObjective
+from causalogit.core.pace import Pace
 from causalogit.core.perturbation import FORMS, OutputForm, PerturbationNetwork
 from causalogit.core.training_loss import PerturbedLogits, TrainingLoss, WeightedSamples
 
@@ -35,11 +35,11 @@ __all__ = [
     "MetaBatch",
     "MetaObjective",
     "OutputForm",
+    "Pace",
     "PerturbationNetwork",
     "PerturbedLogits",
     "Snapshot",
     "Solver",
-    "SpuriousExpert",
     "TrainingLoss",
     "VirtualStep",
     "WeightedSamples",

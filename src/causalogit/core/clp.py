@@ -14,14 +14,14 @@ from torch.optim import Adam, Optimizer
 
 from causalogit.core.characteristics import THE_TEN, CharacteristicTable, ClassStatistics
 from causalogit.core.classifier import Classifier, Parameters
-from causalogit.core.expert import MaskedTransform, SpuriousExpert
 from causalogit.core.guard import Guard
 from causalogit.core.hypergradient import Solver, VirtualStep, output_gradient
 from causalogit.core.lookahead import check_optimizer
 from causalogit.core.losses import saliency_penalty
-from causalogit.core.meta import MetaBatch, MetaObjective
+from causalogit.core.meta import MaskedTransform, MetaBatch, MetaObjective
+from causalogit.core.pace import Pace
 from causalogit.core.perturbation import PerturbationNetwork
-from causalogit.core.training_loss import Metrics, TrainingLoss
+from causalogit.core.training_loss import Metrics, PerturbedLogits, TrainingLoss
 
 MetaItem = tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor | None]
 
@@ -53,7 +53,7 @@ class CausalLogitPerturbation:
         characteristics: names of the network's inputs, see `core.characteristics`.
         class_counts: training images of each class, `(C,)`; estimated from the stream without it.
         solver: how the hypergradient is computed, see `core.hypergradient`.
-        expert: the spurious expert of the form `expert`.
+        pace: keeps training under a strong delta as fast as plain training; off by default.
         objective: the meta loss, instead of `factual` and `counterfactual`, to set its weights.
         saliency_weight: lambda of the saliency regulariser; 0 is off. It needs masks in `step` and
             a double backward.
@@ -78,7 +78,7 @@ class CausalLogitPerturbation:
         characteristics: Sequence[str] = THE_TEN,
         class_counts: Tensor | None = None,
         solver: Solver = "exact",
-        expert: SpuriousExpert | None = None,
+        pace: Pace | None = None,
         objective: MetaObjective | None = None,
         saliency_weight: float = 0.0,
         saliency_fraction: float = 1.0,
@@ -95,30 +95,38 @@ class CausalLogitPerturbation:
         self.network_optimizer = network_optimizer or Adam(self.network.parameters(), lr=1e-3)
         self.objective = objective or MetaObjective(factual, counterfactual)
         self.solver: Solver = solver
-        self.expert = expert
+        self.pace = pace or Pace()
         self.saliency_weight = saliency_weight
         self.saliency_fraction = saliency_fraction
         self.guard = guard or Guard()
         self._meta = _endless(meta)
         self._random: list[Tensor] | None = None
 
-    def step(self, images: Tensor, labels: Tensor, masks: Tensor | None = None) -> Metrics:
+    def step(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        masks: Tensor | None = None,
+        spurious: Tensor | None = None,
+    ) -> Metrics:
         """One update of the perturbation network and of the classifier.
 
         Args:
             images: `(B, K, H, W)`.
             labels: `(B,)`.
-            masks: `(B, 1, H, W)` in [0, 1], 1 on the object; for the expert and the regulariser.
+            masks: `(B, 1, H, W)` in [0, 1], 1 on the object; for the regulariser.
+            spurious: `(B, C)`, for the form `expert`: log-probabilities of the labels by what is
+                spurious in these images, such as their background, or the class's frequency.
 
         Returns:
             Losses (`loss/...`; `loss/train` is the perturbed or weighted cross-entropy), mean
             delta (`delta/label`, `delta/others`) or weights (`weight/...`), `hypergradient/norm`,
-            `delta/alpha` for the form `expert`, and `skipped`: 1 where the guard left the step
-            out, alone then, else 0.
+            `delta/alpha` for the form `expert`, `pace` where it is on, and `skipped`: 1 where the
+            guard left the step out, alone then, else 0.
 
         Raises:
             Divergence: see `Guard`.
-            ValueError: labels or masks that do not fit, or masks that are missing.
+            ValueError: labels or masks that do not fit, or something that is missing.
         """
         if not self._usable(images, labels, masks):
             return {"skipped": 1.0}
@@ -128,8 +136,6 @@ class CausalLogitPerturbation:
         if not self.guard.factor("loss", plain_loss.item()):
             undo()
             return {"skipped": 1.0}
-        with self._draws_of_its_own():
-            spurious = self._spurious(images, masks, labels)
         values = self.table(logits, features, self.classifier.head.weight, labels)
         if not self.guard.finite("characteristics", values):
             undo()
@@ -137,11 +143,12 @@ class CausalLogitPerturbation:
         inputs = self.network.normalised(values)
         extra, saliency = self._saliency(images, masks, labels)
         output = self.network(inputs, labels, spurious)  # delta(Omega), or w(Omega)
+        loss = self._paced(output.detach(), labels)
 
         # Eq. 8: W_hat = W - eta1 * grad_W mean CE(u + delta(Omega), y)
         virtual = VirtualStep(
             self.classifier, self.optimizer, images, labels, logits, features,
-            output.detach(), self.loss, extra, restore,
+            output.detach(), loss, extra, restore,
         )  # fmt: skip
 
         # Eq. 9: Omega <- Omega - eta2 * grad_Omega L_meta(W_hat(Omega))
@@ -153,6 +160,8 @@ class CausalLogitPerturbation:
         self._update_classifier(virtual, output)
 
         metrics |= self._describe(plain_loss, logits.detach(), output, spurious, labels)
+        if isinstance(loss, PerturbedLogits) and self.pace.limit > 1:
+            metrics["pace"] = loss.pace
         return metrics | saliency
 
     @property
@@ -166,21 +175,18 @@ class CausalLogitPerturbation:
 
     @torch.no_grad()
     def perturbation(
-        self, images: Tensor, labels: Tensor, masks: Tensor | None = None
+        self, images: Tensor, labels: Tensor, spurious: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Characteristics `(B, K)` and delta `(B, C)` of these samples; nothing is updated.
 
         The form `weight` gives weights in (0, 1) instead, `(B,)`, not yet divided by their mean.
         """
         networks = [self.classifier.model, self.network]
-        if self.expert is not None:
-            networks.append(self.expert.network)
         modes = [(m, m.training) for network in networks for m in network.modules()]
         try:
             for network in networks:
                 network.eval()
             logits, features = self.classifier(images)
-            spurious = self._spurious(images, masks, labels, learn=False)
             weights = self.classifier.head.weight
             values = self.table(logits, features, weights, labels, update=False)
             return values, self.network(self.network.normalised(values), labels, spurious)
@@ -190,16 +196,14 @@ class CausalLogitPerturbation:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that lives as long as the run, the classifier and its optimizer aside."""
-        state = {
+        return {
             "network": self.network.state_dict(),
             "network_optimizer": self.network_optimizer.state_dict(),
             "statistics": self.statistics.state_dict(),
             "skipped": dict(self.guard.skipped),
+            "pace": self.pace.left,
             "random": self._random,
         }
-        if self.expert is not None:
-            state["expert"] = self.expert.state_dict()
-        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of `state_dict`."""
@@ -207,9 +211,8 @@ class CausalLogitPerturbation:
         self.network_optimizer.load_state_dict(state["network_optimizer"])
         self.statistics.load_state_dict(state["statistics"])
         self.guard.skipped = dict(state["skipped"])
+        self.pace.left = state["pace"]
         self._random = state["random"]
-        if self.expert is not None:
-            self.expert.load_state_dict(state["expert"])
 
     def _usable(self, images: Tensor, labels: Tensor, masks: Tensor | None) -> bool:
         classes = self.classifier.num_classes
@@ -242,25 +245,18 @@ class CausalLogitPerturbation:
 
     @contextmanager
     def _draws_of_its_own(self) -> Iterator[None]:
-        """Meta loader, transforms and expert draw from a stream apart from plain training's."""
+        """Meta loader and transforms draw from a stream apart from plain training's."""
         with self.classifier.random_state_kept():
             if self._random is not None:
                 self.classifier.set_random_states(self._random)
             yield
             self._random = self.classifier.random_states()
 
-    def _spurious(
-        self, images: Tensor, masks: Tensor | None, labels: Tensor, learn: bool = True
-    ) -> Tensor | None:
-        if not self.network.form.needs_expert:
-            return None
-        if self.expert is None or masks is None:
-            missing = "an `expert`" if self.expert is None else "masks in `step`"
-            raise ValueError(
-                f"the output form 'expert' needs {missing}: give them, or use 'target'"
-            )
-        ask = self.expert.step if learn else self.expert.log_probabilities
-        return ask(images, masks, labels)
+    def _paced(self, delta: Tensor, labels: Tensor) -> TrainingLoss:
+        """The training loss of this step, at its pace."""
+        if self.pace.limit == 1 or not isinstance(self.loss, PerturbedLogits):
+            return self.loss
+        return PerturbedLogits(self.pace.after(delta, labels))
 
     def _update_network(self, output: Tensor, virtual: VirtualStep) -> Metrics:
         """Eq. 9. The meta pass and every probe leave running and random state alone."""
@@ -298,7 +294,7 @@ class CausalLogitPerturbation:
     def _update_classifier(self, virtual: VirtualStep, output: Tensor) -> None:
         """Eq. 10, by the second vector-Jacobian product through the one forward graph."""
         self.optimizer.zero_grad()
-        virtual.logits.backward(self.loss.cotangent(virtual.logits, output, virtual.labels))
+        virtual.logits.backward(virtual.loss.cotangent(virtual.logits, output, virtual.labels))
         parameters = self.classifier.parameters()
         for name, gradient in virtual.extra.items():
             own = parameters[name].grad

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from causalogit.core.expert import MaskedTransform
 from causalogit.core.losses import counterfactual_loss
+
+MaskedTransform = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""`(images, masks, labels) -> images`."""
 
 
 class MetaBatch(NamedTuple):

@@ -7,6 +7,7 @@ a `__call__`, registered in `FORMS`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
@@ -99,9 +100,10 @@ class Contrast(Target):
 class Expert:
     """The direction from a spurious expert, the strength alpha > 0 from the network.
 
-    delta_i = alpha_i * log b(. | CF(x_i)); alpha lies in (0, bound) and begins at bound / 2, or,
-    without a bound, begins at 1. Kin: product of experts and learned mixin (Clark et al. 2019,
-    arXiv 1909.03683).
+    delta_i = alpha_i * log b(. | z_i), where b says what the spurious part z_i of the image speaks
+    for: the whole of it at alpha = 1. Alpha lies in (0, bound) and begins at 1, or at 0.9 * bound
+    where that is less. Kin: product of experts and learned mixin (Clark et al. 2019, arXiv
+    1909.03683).
     """
 
     needs_expert = True
@@ -109,6 +111,8 @@ class Expert:
 
     def __init__(self, num_classes: int, bound: float | None) -> None:
         self.bound = bound
+        start = 0.5 if bound is None else min(1 / bound, 0.9)
+        self.offset = math.log(start / (1 - start))
 
     def width(self, num_classes: int) -> int:
         """1."""
@@ -118,14 +122,14 @@ class Expert:
         """The strength, `(B, 1)`."""
         if self.bound is None:
             return F.softplus(raw + 0.5413)  # softplus(0.5413) = 1
-        return self.bound * torch.sigmoid(raw)
+        return self.bound * torch.sigmoid(raw + self.offset)
 
     def __call__(self, raw: Tensor, labels: Tensor, spurious: Tensor | None) -> Tensor:
         """`alpha(raw) * spurious`."""
         if spurious is None:
             raise ValueError(
-                "the output form 'expert' needs the log-probabilities of a spurious expert: "
-                "give `expert=` to CausalLogitPerturbation and masks to every step"
+                "the output form 'expert' needs what a spurious expert says: give its "
+                "log-probabilities to every step, as spurious=, or use 'target'"
             )
         return self.alpha(raw) * spurious
 

@@ -7,7 +7,8 @@ derivative; every solver of the hypergradient works with both. An output form na
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ Metrics = dict[str, float]
 class TrainingLoss(Protocol):
     """A loss of logits u `(B, C)`, an output `(B, ...)` and labels `(B,)`."""
 
-    name: str
+    name: ClassVar[str]
     """Of the output, in metrics, in messages and in files."""
 
     def __call__(self, logits: Tensor, output: Tensor, labels: Tensor) -> Tensor:
@@ -53,20 +54,26 @@ class TrainingLoss(Protocol):
         ...
 
 
+@dataclass(frozen=True)
 class PerturbedLogits:
-    """Mean CE(u + delta, y); the output is delta, `(B, C)` (arXiv 2505.15246)."""
+    """Mean CE(u + delta, y); the output is delta, `(B, C)` (arXiv 2505.15246).
 
-    name = "delta"
+    Args:
+        pace: multiplies it, see `core.pace`.
+    """
+
+    pace: float = 1.0
+    name: ClassVar[str] = "delta"
 
     def __call__(self, logits: Tensor, output: Tensor, labels: Tensor) -> Tensor:
         """`mean CE(u + delta, y)`."""
-        return F.cross_entropy(logits + output, labels)
+        return self.pace * F.cross_entropy(logits + output, labels)
 
     def cotangent(self, logits: Tensor, output: Tensor, labels: Tensor) -> Tensor:
         """`(softmax(u + delta) - onehot(y)) / B`."""
         probabilities = (logits.detach() + output).softmax(1)  # in the wider of the two types
         onehot = F.one_hot(labels, probabilities.shape[1])
-        return ((probabilities - onehot) / len(labels)).to(logits.dtype)
+        return (self.pace * (probabilities - onehot) / len(labels)).to(logits.dtype)
 
     def output_gradient(
         self, logits: Tensor, output: Tensor, labels: Tensor, change: Tensor
@@ -75,7 +82,7 @@ class PerturbedLogits:
         q = (logits.detach() + output).softmax(1)
         change = change.to(q.dtype)
         gradient = q * (change - (q * change).sum(1, keepdim=True)) / len(labels)
-        return gradient.to(output.dtype)
+        return (self.pace * gradient).to(output.dtype)
 
     def size(self, output: Tensor) -> Tensor:
         """The largest element of delta."""
@@ -112,7 +119,7 @@ class WeightedSamples:
     counts 1.
     """
 
-    name = "weight"
+    name: ClassVar[str] = "weight"
 
     def __call__(self, logits: Tensor, output: Tensor, labels: Tensor) -> Tensor:
         """`sum w_i CE(u_i, y_i) / sum w_i`, the mean of CE with weights of mean 1."""

@@ -16,12 +16,13 @@ from causalogit.core import (
     CausalLogitPerturbation,
     Guard,
     MetaObjective,
+    Pace,
     PerturbationNetwork,
 )
 from causalogit.data import Batch, endless_batches
 from causalogit.methods.base import Budget, Method, Metrics, Task, method
 from causalogit.methods.masked import factual, meta_objective
-from causalogit.methods.spurious import spurious_expert
+from causalogit.methods.spurious import CrossFitted, background_expert, visible_expert
 from causalogit.models import seeded
 
 
@@ -48,6 +49,7 @@ class Clp(Method):
 
     Attributes:
         form, bound, learning_rate: of the perturbation network where the config leaves them open.
+        pace: largest factor on the training loss, likewise.
         normalise: whether that network's inputs are normalised over the batch.
     """
 
@@ -57,6 +59,7 @@ class Clp(Method):
     form: ClassVar[str] = "vector"
     bound: ClassVar[float] = 1.0
     learning_rate: ClassVar[float] = 1e-3
+    pace: ClassVar[float] = 1.0
     normalise: ClassVar[bool] = True
 
     def __init__(self, task: Task) -> None:
@@ -79,12 +82,13 @@ class Clp(Method):
             characteristics=names,
             class_counts=task.data.class_counts,
             solver=config.solver,
-            expert=spurious_expert(task) if network.form.needs_expert else None,
+            pace=Pace(self.pace if config.pace is None else config.pace),
             objective=self.objective(),
             saliency_weight=config.saliency_weight,
             saliency_fraction=config.saliency_fraction,
             guard=Guard(config.on_divergence, LIMITS | {"hypergradient": config.max_hypergradient}),
         )
+        self.expert = self.spurious_expert() if network.form.needs_expert else None
 
     @classmethod
     def output_form(cls, config: ClpConfig) -> str:
@@ -97,7 +101,7 @@ class Clp(Method):
 
     def information(self) -> Budget:
         """C where the expert or the saliency regulariser reads masks of training images."""
-        uses_masks = self.clp.expert is not None or self.clp.saliency_weight > 0
+        uses_masks = self.expert is not None or self.clp.saliency_weight > 0
         return "C" if uses_masks else self.budget
 
     def objective(self) -> MetaObjective:
@@ -106,7 +110,7 @@ class Clp(Method):
 
     def step(self, batch: Batch) -> Metrics:
         """Eqs. 8-10 on the batch."""
-        return self.clp.step(batch.images, batch.labels, batch.masks)
+        return self.clp.step(batch.images, batch.labels, batch.masks, self._spurious(batch))
 
     def end_epoch(self) -> None:
         """Roll the class averages."""
@@ -117,7 +121,7 @@ class Clp(Method):
 
         The form "weight" gives the samples' weights in (0, 1), `(B,)`, in place of delta.
         """
-        return self.clp.perturbation(batch.images, batch.labels, batch.masks)
+        return self.clp.perturbation(batch.images, batch.labels, self._spurious(batch))
 
     def suspicion(self, batch: Batch) -> Tensor:
         """How little each sample counts on its label, `(B,)`, higher for less; nothing is learned.
@@ -131,11 +135,21 @@ class Clp(Method):
 
     def state_dict(self) -> dict[str, Any]:
         """Perturbation network, its optimizer, class statistics, expert."""
-        return self.clp.state_dict()
+        expert = {} if self.expert is None else {"expert": self.expert.state_dict()}
+        return self.clp.state_dict() | expert
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of `state_dict`."""
         self.clp.load_state_dict(state)
+        if self.expert is not None:
+            self.expert.load_state_dict(state["expert"])
+
+    def spurious_expert(self) -> CrossFitted:
+        """Says what is spurious in the images of `step`, for the form "expert"."""
+        return background_expert(self.task)
+
+    def _spurious(self, batch: Batch) -> Tensor | None:
+        return None if self.expert is None else self.expert.log_probabilities(batch)
 
     def _network(self, num_characteristics: int) -> PerturbationNetwork:
         config = self.task.config.clp.network
@@ -168,21 +182,26 @@ class MetaLp(Clp):
 
 @method
 class ClpFactual(Clp):
-    """CLP on training images whose backgrounds are replaced: our recipe where masks are exact.
+    """CLP on training images whose backgrounds are replaced: our recipe where there are masks.
 
-    Factual augmentation takes the background away from every image; what it leaves to CLP is which
-    samples deserve more margin than others, which the form `contrast` learns from the meta set.
+    Factual augmentation takes away what it can of the background. The perturbation says what still
+    shows of it (`visible_expert`), so that the classifier has nothing to learn from that either,
+    and the network learns how far to believe it.
     """
 
     name = "clp_factual"
     title = "CLP + factual augmentation"
     budget: ClassVar[Budget] = "C"
-    form: ClassVar[str] = "contrast"
-    learning_rate: ClassVar[float] = 1e-2
+    form: ClassVar[str] = "expert"
+    pace: ClassVar[float] = 10.0
 
     def __init__(self, task: Task) -> None:
-        super().__init__(task)
         self.factual = factual(task, task.config.controls.train_fill)
+        super().__init__(task)
+
+    def spurious_expert(self) -> CrossFitted:
+        """What still shows of the background."""
+        return visible_expert(self.task, self._on_new_backgrounds)
 
     def step(self, batch: Batch) -> Metrics:
         """Eqs. 8-10 on the batch with new backgrounds."""

@@ -8,14 +8,14 @@ from torch.nn import functional as F
 
 from causalogit.data import Batch
 from causalogit.methods.base import Budget, Method, Metrics, Task, method
-from causalogit.methods.spurious import spurious_expert
+from causalogit.methods.spurious import background_expert
 
 
 @method
 class ProductOfExperts(Method):
     """Cross-entropy of u + alpha * log b(. | CF(x)) with a fixed alpha (Clark et al. 2019).
 
-    The expert is CLP's own, see `core.expert`; what is missing is the learned strength.
+    The expert is CLP's own; what is missing is the learned strength.
     """
 
     name = "product_of_experts"
@@ -24,13 +24,11 @@ class ProductOfExperts(Method):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        self.expert = spurious_expert(task)
+        self.expert = background_expert(task)
 
     def step(self, batch: Batch) -> Metrics:
         """One step on the product."""
-        if batch.masks is None:
-            raise ValueError("the product of experts needs masks on the training images")
-        spurious = self.expert.step(batch.images, batch.masks, batch.labels)
+        spurious = self.expert.log_probabilities(batch)
         logits = self.task.model(batch.images)
         alpha = self.task.config.controls.product_alpha
         return self.descend(F.cross_entropy(logits + alpha * spurious, batch.labels))

@@ -11,13 +11,14 @@ from causalogit.methods.base import Task
 from causalogit.models import build_model
 
 
-def second_network(task: Task) -> nn.Module:
+def second_network(task: Task, number: int = 0) -> nn.Module:
     """A network of the classifier's kind on its device, with initial weights of its own.
 
-    Where the classifier begins with given weights, so does this one: only its last layer differs.
+    There can be several, with different weights, by their `number`. Where the classifier begins
+    with given weights, so does this one: only its last layer differs.
     """
     config, data = task.config, task.data
-    seed = config.seed + 1_000_000
+    seed = config.seed + 1_000_000 * (1 + number)
     network = build_model(config.model, data.num_classes, data.channels, seed, config.weights)
     return network.to(task.device)
 

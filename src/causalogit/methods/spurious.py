@@ -1,47 +1,165 @@
-"""The spurious expert of a task."""
+"""What is spurious in an image, and what it speaks for."""
 
 from __future__ import annotations
 
-from torch.optim import SGD
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from causalogit.core import SpuriousExpert
-from causalogit.data import epoch_batches
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim import Adam
+from torch.optim.lr_scheduler import LinearLR
+
+from causalogit.data import Batch
+from causalogit.data.streams import draws_at, epoch_order
 from causalogit.methods.base import Task
 from causalogit.methods.masked import counterfactual
 from causalogit.methods.second import second_network
 from causalogit.models import seeded
 
+RAREST = 30.0
+"""How many times as often the rarest images are drawn, at most."""
 
-def spurious_expert(task: Task) -> SpuriousExpert:
-    """A network of the classifier's kind that has learned the task's images without their object.
 
-    The whole box of the object is removed. The network is trained for a few epochs on the training
-    images and then frozen. It starts from the config's `weights`, as the classifier does; its last
-    layer is then the only one with initial weights of its own.
+class CrossFitted:
+    """Says of every training image what a network says that has not learned this image.
+
+    Training images are in two halves, and each of two networks of the classifier's kind learns one
+    of them: a network that speaks of what it has learned knows the images by heart, also those
+    whose background disagrees with their class, and then says nothing of the background any more.
+
+    Args:
+        task: whose training images.
+        see: what the networks see of a batch.
+    """
+
+    def __init__(self, task: Task, see: Callable[[Batch], Tensor]) -> None:
+        self.task, self.see = task, see
+        size = len(task.data.train)
+        order = torch.randperm(size, generator=torch.Generator().manual_seed(task.config.seed))
+        self.half = torch.zeros(size, dtype=torch.long)
+        self.half[order[size // 2 :]] = 1
+        self.networks = [second_network(task, number) for number in range(2)]
+
+    def fit(self, target: Callable[[Batch], Tensor], weights: Tensor | None = None) -> None:
+        """Learn `target`, labels `(B,)` or probabilities `(B, C)`; the networks are frozen then.
+
+        Args:
+            target: of a batch.
+            weights: `(N,)`, how often each image is drawn.
+        """
+        config = self.task.config
+        for number, network in enumerate(self.networks):
+            batches = list(self._places(number, weights))
+            optimizer = Adam(network.parameters(), config.clp.expert_learning_rate)
+            decay = LinearLR(optimizer, 1.0, 0.0, max(1, len(batches)))
+            network.train()
+            with seeded(config.seed):  # for a network that drops units
+                for step, places in enumerate(batches):
+                    draws = draws_at(config.seed, number, step)
+                    batch = self.task.data.train.batch(places, draws).to(self.task.device)
+                    loss = F.cross_entropy(network(self.see(batch)), target(batch))
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+                    decay.step()
+            network.eval()
+
+    def _places(self, number: int, weights: Tensor | None) -> Iterator[Tensor]:
+        """Batches of places in the training set, epoch after epoch, of the other half."""
+        config = self.task.config
+        own = torch.nonzero(self.half != number).squeeze(1)
+        for epoch in range(config.clp.expert_epochs):
+            drawn = None if weights is None else weights[own]
+            seed = config.seed + 1_000_000 * (1 + number)
+            order = own[epoch_order(len(own), drawn, seed, epoch)]
+            # batch norm has no use for a last batch of one
+            yield from (b for b in order.split(config.optimizer.batch_size) if len(b) > 1)
+
+    @torch.no_grad()
+    def log_probabilities(self, batch: Batch) -> Tensor:
+        """Of the labels, `(B, C)`, for images of the training set."""
+        images, half = self.see(batch), self.half[batch.indices.cpu()].to(self.task.device)
+        answers = images.new_zeros(len(images), self.task.data.num_classes)
+        for number, network in enumerate(self.networks):
+            own = half == number
+            if own.any():
+                answers[own] = network(images[own]).float().log_softmax(1)
+        return answers
+
+    def state_dict(self) -> dict[str, Any]:
+        """Both networks."""
+        return {str(number): network.state_dict() for number, network in enumerate(self.networks)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        for number, network in enumerate(self.networks):
+            network.load_state_dict(state[str(number)])
+
+
+def background_expert(task: Task) -> CrossFitted:
+    """Log b(. | CF(x)): what the image without its object speaks for.
+
+    The whole box of the object is removed: an exact outline would leave its silhouette, from which
+    the label can be read.
 
     Raises:
-        ValueError: the config's `clp.expert_fill` is "none", or training images have no masks.
+        ValueError: the config's `clp.expert_fill` is "none".
     """
-    config = task.config
-    removed = counterfactual(task, config.clp.expert_fill, boxes=True)
+    removed = counterfactual(task, task.config.clp.expert_fill, boxes=True)
     if removed is None:
         raise ValueError("clp.expert_fill is 'none': the expert needs a fill, such as 'grey'")
-    # its own initial weights: equal ones would tie it to the classifier
-    network = second_network(task)
-    optimizer = SGD(network.parameters(), config.clp.expert_learning_rate, momentum=0.9)
-    expert = SpuriousExpert(network, optimizer, removed)
-    with seeded(config.seed):  # for a network that drops units
-        for epoch in range(config.clp.expert_epochs):
-            _train_epoch(expert, task, epoch)
-    expert.freeze()
+
+    def without_object(batch: Batch) -> Tensor:
+        return removed(batch.images, _masks(batch), batch.labels)
+
+    expert = CrossFitted(task, without_object)
+    expert.fit(lambda batch: batch.labels)
     return expert
 
 
-def _train_epoch(expert: SpuriousExpert, task: Task, epoch: int) -> None:
-    config = task.config
-    size, seed = config.optimizer.batch_size, config.seed + 1_000_000
-    for batch in epoch_batches(task.data.train, size, seed, epoch):
-        own = batch.to(task.device)
-        if own.masks is None:
-            raise ValueError("the spurious expert needs masks on the training images")
-        expert.step(own.images, own.masks, own.labels)
+def visible_expert(task: Task, augment: Callable[[Batch], Batch]) -> CrossFitted:
+    """Log v(. | x~): what still shows of the background in a training image that was augmented.
+
+    Where the new background covers all of the old one, nothing does, and v is the classes'
+    frequency: the perturbation of logit adjustment (Menon et al. 2021, arXiv 2007.07314). Where the
+    mask is only a box, the corners of the box show it, and v is near b. So the strength of the
+    perturbation follows from what the classifier could be misled by.
+
+    v learns to tell b(. | CF(x)) from the augmented image x~, on images drawn such that class and
+    background are independent: the object then says nothing about b, and v cannot learn from it.
+
+    Args:
+        task: whose training images.
+        augment: what the classifier's batches go through.
+    """
+    background = background_expert(task)
+    expert = CrossFitted(task, lambda batch: augment(batch).images)
+    expert.fit(
+        lambda batch: background.log_probabilities(batch).exp(), _independent(task, background)
+    )
+    expert.see = lambda batch: batch.images  # from now on it is asked about augmented batches
+    return expert
+
+
+def _independent(task: Task, background: CrossFitted) -> Tensor:
+    """Weights `(N,)` under which class and background are independent: P(y) / b(y | CF(x)).
+
+    An image of whose object nothing is known, its mask being all of it, has no background to tell.
+    """
+    train, weights = task.data.train, torch.zeros(len(task.data.train))
+    frequency = task.data.class_counts / len(train)
+    for places in torch.arange(len(train)).split(256):
+        batch = train.batch(places).to(task.device)
+        said = background.log_probabilities(batch).gather(1, batch.labels[:, None]).squeeze(1)
+        weight = (frequency[train.labels[places]] / said.exp().cpu()).clamp(max=RAREST)
+        known = ~_masks(batch).flatten(1).all(1).cpu()
+        weights[places] = weight * known
+    return weights
+
+
+def _masks(batch: Batch) -> Tensor:
+    if batch.masks is None:
+        raise ValueError("the spurious expert needs masks on the training images")
+    return batch.masks
