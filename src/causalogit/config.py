@@ -122,8 +122,9 @@ class DataConfig:
         image_size: pixels of a side, for photos (the short side is resized, the middle kept); null
             for the source's default (photos: 224).
         masks: masks that training images have: their exact outline, its box, the outline dilated or
-            eroded by 2 pixels or shifted by 3, or a box in the centre of every image, for sources
-            without masks ("centre").
+            eroded by 2 pixels or shifted by 3; a box in the centre of every image, for sources
+            without masks ("centre"); or what a small network finds that has learned the masks of
+            the meta images ("learned": budget B does with it what budget C does).
         masked_share: share of training images that have a mask; of all others nothing is known, so
             that all of the image counts as object.
         mask_path: folder of masks for a folder of photos or waterbirds, with the photos' names.
@@ -146,7 +147,7 @@ class DataConfig:
     source: str = "digits"
     path: str | None = None
     image_size: int | None = None
-    masks: Literal["exact", "box", "dilated", "eroded", "shifted", "centre"] = "exact"
+    masks: Literal["exact", "box", "dilated", "eroded", "shifted", "centre", "learned"] = "exact"
     masked_share: float = 1.0
     mask_path: str | None = None
     transform: Literal["none", "pad_crop_flip", "zoom_crop_flip"] = "none"
@@ -169,6 +170,11 @@ class DataConfig:
         _require(
             0 <= self.masked_share <= 1,
             f"data.masked_share is {self.masked_share}: give a share between 0 and 1",
+        )
+        _require(
+            self.masks != "learned" or self.masked_share == 1,
+            f"data.masks is 'learned', which gives every image a mask, and data.masked_share is "
+            f"{self.masked_share}: leave one of them out",
         )
 
 

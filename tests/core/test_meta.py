@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from causalogit.core import CausalLogitPerturbation, MetaBatch, MetaObjective
-from causalogit.core.expert import MaskedTransform
+from causalogit.core import CausalLogitPerturbation, MaskedTransform, MetaBatch, MetaObjective
 
 from .nets import OPTIMIZERS, batch, small_net
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -14,6 +15,7 @@ from safetensors import safe_open
 from causalogit.config import config_to_dict
 from causalogit.core import Divergence
 from causalogit.evaluate.metrics import classification_metrics, predict
+from causalogit.methods import learned_masks
 from causalogit.train import load_run, train
 from causalogit.train.checkpoint import load_checkpoint, save_checkpoint
 from causalogit.train.folder import RunFolder
@@ -72,6 +74,21 @@ def test_weights_are_kept_in_place_of_delta(tiny, tmp_path):
     assert given.characteristics.shape == (400, 1)
     assert given.output.shape == (400,)
     assert 0 < given.output.min() < given.output.max() < 1
+
+
+def test_masks_that_were_learned_are_read_back_at_no_more_than_budget_b(
+    tiny, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(learned_masks, "STEPS", 20)
+    config = tiny(method="erm_factual")
+    exact = train(config, tmp_path / "exact")
+    config = replace(config, data=replace(config.data, masks="learned"))
+    learned = train(config, tmp_path / "learned")
+    assert (exact["budget"], learned["budget"]) == ("C", "B")
+    some = torch.arange(50)
+    again = load_run(tmp_path / "learned").data.train.batch(some).masks
+    assert torch.equal(again, Trainer(config, RunFolder(tmp_path)).data.train.batch(some).masks)
+    assert not torch.equal(again, load_run(tmp_path / "exact").data.train.batch(some).masks)
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,10 @@ from causalogit.cli.tables import (
     sources_table,
 )
 from causalogit.config import OptimizerConfig, RunConfig
-from causalogit.data import build_data
 from causalogit.data.compose import ComposeConfig
 from causalogit.data.compose import compose as compose_set
 from causalogit.evaluate.metrics import classification_metrics, predict, test_metrics
-from causalogit.methods import METHODS, lacks
+from causalogit.methods import METHODS, lacks, run_data
 from causalogit.report import write_report
 from causalogit.train import compare as run_comparison
 from causalogit.train import load_run
@@ -87,7 +86,7 @@ def _names(methods: Sequence[str], config: RunConfig) -> list[str]:
     """The methods asked for; "all" are those whose masks the data has."""
     if list(methods) != ["all"]:
         return list(dict.fromkeys(methods))
-    data = build_data(config.data, config.seed)
+    data = run_data(config, torch.device("cpu"))
     left_out = {name: lack for name, kind in METHODS.items() if (lack := lacks(kind, data))}
     if left_out:
         reasons = sorted(set(left_out.values()))

@@ -147,7 +147,7 @@ def with_masks(
         for name in ("train", "meta"):
             split = splits[name]
             splits[name] = replace(split, images=Masked(split.images, centre_boxes))
-    elif config.masks != "exact":
+    elif config.masks in COARSER:
         split = splits["train"]
         _require_masks(split, f"data.masks is '{config.masks}'", config)
         splits["train"] = replace(split, images=Masked(split.images, COARSER[config.masks]))

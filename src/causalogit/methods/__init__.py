@@ -29,6 +29,7 @@ from causalogit.methods.base import (
     find_method,
     lacks,
 )
+from causalogit.methods.learned_masks import run_data
 
 __all__ = [
     "BUDGETS",
@@ -39,4 +40,5 @@ __all__ = [
     "build_method",
     "find_method",
     "lacks",
+    "run_data",
 ]

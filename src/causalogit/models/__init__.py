@@ -4,6 +4,7 @@ from causalogit.models.build import MODELS, build_model, seeded
 from causalogit.models.cifar_resnet import CifarResNet
 from causalogit.models.cnn import SmallCNN
 from causalogit.models.lenet import LeNet
+from causalogit.models.mask_net import MaskNet
 from causalogit.models.normalized import Normalized
 from causalogit.models.weights import load_weights
 from causalogit.models.wide_resnet import WideResNet
@@ -12,6 +13,7 @@ __all__ = [
     "MODELS",
     "CifarResNet",
     "LeNet",
+    "MaskNet",
     "Normalized",
     "SmallCNN",
     "WideResNet",

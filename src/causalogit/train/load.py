@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
 from causalogit.config import RunConfig, config_from_dict
 from causalogit.core import PerturbedLogits, WeightedSamples
-from causalogit.data import Data, build_data
+from causalogit.data import Data
+from causalogit.methods import run_data
 from causalogit.models import build_model
 from causalogit.train.checkpoint import load_checkpoint
 from causalogit.train.folder import OUTPUTS, RunFolder
@@ -29,7 +31,7 @@ def load_model(checkpoint: Path) -> tuple[nn.Module, RunConfig, Data]:
     """
     state = load_checkpoint(checkpoint)
     config = config_from_dict(state["config"])
-    data = build_data(config.data, config.seed)
+    data = run_data(config, torch.device("cpu"))
     model = build_model(
         config.model, data.num_classes, data.channels, config.seed, config.weights, read=False
     )

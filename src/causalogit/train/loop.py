@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from causalogit.config import RunConfig, config_to_dict
 from causalogit.core import Divergence
-from causalogit.data import build_data, epoch_batches
+from causalogit.data import epoch_batches
 from causalogit.evaluate.metrics import (
     Metrics,
     RunningMeans,
@@ -23,7 +23,7 @@ from causalogit.evaluate.metrics import (
     test_metrics,
 )
 from causalogit.evaluate.modes import eval_mode
-from causalogit.methods import Task, build_method
+from causalogit.methods import Task, build_method, run_data
 from causalogit.models import build_model
 from causalogit.train.checkpoint import load_checkpoint, save_checkpoint
 from causalogit.train.environment import git_revision
@@ -53,7 +53,7 @@ class Trainer:
         self.folder = folder
         self.fabric = _fabric(config)
         self.device = self.fabric.device
-        self.data = build_data(config.data, config.seed)
+        self.data = run_data(config, self.device)
         model = build_model(
             config.model,
             self.data.num_classes,
@@ -164,7 +164,7 @@ class Trainer:
         row = {
             "method": self.config.method,
             "title": self.method.title,
-            "budget": self.method.information(),
+            "budget": self._budget(),
             "dataset": self.data.name,
             "seed": self.config.seed,
             "last": tested["last"],
@@ -181,6 +181,11 @@ class Trainer:
             row["noise"] = noise
         self.folder.finish(row, self.method, self.data.train)
         return row
+
+    def _budget(self) -> str:
+        """What the run was told; masks learned from the meta set's are no more than budget B."""
+        budget = self.method.information()
+        return "B" if budget == "C" and self.config.data.masks == "learned" else budget
 
     def _finished(self, model: nn.Module, epoch: int, path: Path) -> dict[str, float]:
         model = copy.deepcopy(model)
