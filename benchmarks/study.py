@@ -36,6 +36,16 @@ class Variant:
     label: str
     change: Callable[[RunConfig], RunConfig]
 
+    @property
+    def name(self) -> str:
+        """Of its line."""
+        return name_of(self.method, self.label)
+
+
+def name_of(method: str, label: str) -> str:
+    """Of the line of a method with this label, if any: what its folder is called."""
+    return f"{method} {label}".strip().replace(" ", "-")
+
 
 @dataclass(frozen=True)
 class Study:
@@ -57,6 +67,19 @@ class Study:
     metrics: Mapping[str, str]
     against: Sequence[str]
 
+    def lines(self, names: Sequence[str] | None = None) -> list[Variant]:
+        """Of every table, in order; or those of these names.
+
+        Raises:
+            SystemExit: there is no line of a name.
+        """
+        plain = [Variant(name, "", lambda config: config) for name in self.methods]
+        lines = {line.name: line for line in (*plain, *self.variants)}
+        strangers = sorted(set(names or ()) - set(lines))
+        if strangers:
+            raise SystemExit(f"{strangers} are no lines: choose among {', '.join(lines)}")
+        return [line for name, line in lines.items() if names is None or name in names]
+
 
 def main(study: Study, description: str | None) -> list[dict[str, Any]]:
     """The command of a study: run what is missing, write its page's tables, return their rows."""
@@ -66,6 +89,7 @@ def main(study: Study, description: str | None) -> list[dict[str, Any]]:
     parser.add_argument("--path", help="where the data set lies, in place of its download")
     parser.add_argument("--weights", help="file of the weights to start from")
     parser.add_argument("--settings", nargs="+", default=list(study.settings))
+    parser.add_argument("--lines", nargs="+", help="some lines; the page keeps its others")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--out", type=Path, default=Path("runs"))
     parser.add_argument("--jobs", type=int, default=0)
@@ -79,44 +103,47 @@ def main(study: Study, description: str | None) -> list[dict[str, Any]]:
             config = replace(config, data=replace(config.data, path=options.path))
         if options.weights:
             config = replace(config, weights=options.weights)
-        for job, line in jobs_of(study, setting, config, options.seeds, out / setting):
+        chosen = study.lines(options.lines)
+        for job, line in jobs_of(chosen, setting, config, options.seeds, out / setting):
             wanted.append(job)
             lines.append(line)
     with run_bars() as bars:
         rows = run_all(wanted, out / "results.json", jobs=options.jobs, on_progress=bars)
     page = ROOT / "docs" / "results" / study.name
     rows = [named(row, line) for row, line in zip(rows, lines, strict=True)]
-    rows += of_other_settings(page, options.settings)
-    rows.sort(key=lambda row: list(study.settings).index(row["setting"]))
+    rows = with_others(study, page / "results.json", rows)
     write_page(page, rows, tables_of(study, rows))
     return rows
 
 
-def of_other_settings(page: Path, settings: Sequence[str]) -> list[dict[str, Any]]:
-    """Rows that the page has already, of settings that are not made anew."""
-    results = page / "results.json"
-    if not results.is_file():
-        return []
-    return [
-        row for row in json.loads(results.read_text())["runs"] if row["setting"] not in settings
-    ]
+def line_of(row: Mapping[str, Any]) -> tuple[str, str]:
+    """The setting and the name of the line that a row belongs to."""
+    return row.get("setting", ""), name_of(row["method"], row.get("variant", ""))
+
+
+def with_others(
+    study: Study, results: Path, rows: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The rows, and those that the page has of other lines, in the order of the study."""
+    order = [(setting, line.name) for setting in study.settings for line in study.lines()]
+    new = {line_of(row) for row in rows}
+    kept = json.loads(results.read_text())["runs"] if results.is_file() else []
+    kept = [row for row in kept if line_of(row) in order and line_of(row) not in new]
+    return sorted([*rows, *kept], key=lambda row: order.index(line_of(row)))
 
 
 def jobs_of(
-    study: Study, setting: str, config: RunConfig, seeds: Sequence[int], out: Path
+    lines: Sequence[Variant], setting: str, config: RunConfig, seeds: Sequence[int], out: Path
 ) -> Iterator[tuple[Job, dict[str, str]]]:
     """Every run of a setting, and what its row of `results.json` says besides."""
-    plain = [Variant(name, "", lambda config: config) for name in study.methods]
-    for variant in (*plain, *study.variants):
-        name = f"{variant.method} {variant.label}".strip().replace(" ", "-")
+    for line in lines:
         for seed in seeds:
-            own = replace(variant.change(config), method=variant.method, seed=seed)
-            label = f"{setting}, {name}, seed {seed}"
-            line = {"setting": setting} | ({"variant": variant.label} if variant.label else {})
-            folder = out / name / f"seed-{seed}"
+            own = replace(line.change(config), method=line.method, seed=seed)
+            folder = out / line.name / f"seed-{seed}"
+            besides = {"setting": setting} | ({"variant": line.label} if line.label else {})
             # for the page: where the runs lie on this machine is of no concern there
-            line |= {"folder": "/".join(folder.parts[-4:])}
-            yield Job(label, own, folder), line
+            besides |= {"folder": "/".join(folder.parts[-4:])}
+            yield Job(f"{setting}, {line.name}, seed {seed}", own, folder), besides
 
 
 def named(row: dict[str, Any], line: Mapping[str, str]) -> dict[str, Any]:
@@ -133,6 +160,6 @@ def tables_of(study: Study, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]
         tables[f"results {setting}"] = results_markdown(own, study.metrics)
         if all("noise" in row for row in own):
             tables[f"separation {setting}"] = separation_markdown(own)
-        for ours in study.against:
+        for ours in {row["method"]: None for row in own if row["method"] in study.against}:
             tables[f"{ours} {setting}"] = differences_markdown(own, ours, study.metrics)
     return tables

@@ -16,7 +16,7 @@ from benchmarks.page import (
     write_page,
 )
 from benchmarks.recipe import candidates
-from benchmarks.study import ROOT, jobs_of, of_other_settings, tables_of
+from benchmarks.study import ROOT, jobs_of, tables_of, with_others
 
 from causalogit.core import GROUPS, THE_TEN
 from causalogit.methods import find_method
@@ -107,7 +107,8 @@ STUDIES = {room.STUDY.name: room.STUDY for room in (digits, glt, long_tail, nois
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
 def test_a_study_has_known_methods_distinct_runs_and_a_place_for_every_table(study):
     for setting, config in study.settings.items():
-        jobs = [job for job, _ in jobs_of(study, setting, config, [0, 1], Path("out"))]
+        every = jobs_of(study.lines(), setting, config, [0, 1], Path("out"))
+        jobs = [job for job, _ in every]
         for job in jobs:
             find_method(job.config.method)
         assert len({job.folder for job in jobs}) == len({job.label for job in jobs}) == len(jobs)
@@ -149,11 +150,24 @@ def test_variants_are_lines_of_their_own():
     assert (changed.clp.network.form, changed.clp.network.bound) == ("target", 5.0)
 
 
-def test_a_setting_made_anew_leaves_the_others_on_the_page(tmp_path):
-    assert of_other_settings(tmp_path, ["a"]) == []
-    rows = [{"setting": "a", "seed": 0}, {"setting": "b", "seed": 0}]
-    (tmp_path / "results.json").write_text(json.dumps({"runs": rows}))
-    assert of_other_settings(tmp_path, ["a"]) == rows[1:]
+def test_lines_made_anew_leave_the_others_on_the_page(tmp_path):
+    results, study = tmp_path / "results.json", long_tail.STUDY
+
+    def one(setting, method, value, **more):
+        return {"setting": setting, "method": method, "value": value} | more
+
+    new = [one("10:1", "meta_lp", 2)]
+    assert with_others(study, results, new) == new
+    variant = one("10:1", "meta_lp", 1, variant="target 5")
+    old = [one("10:1", "meta_lp", 1), variant, one("100:1", "erm", 1), one("10:1", "gone", 1)]
+    results.write_text(json.dumps({"runs": old}))
+    assert with_others(study, results, new) == [old[2], new[0], variant]
+
+
+def test_a_line_that_does_not_exist_is_refused():
+    assert [line.name for line in digits.STUDY.lines(["erm", "clp"])] == ["erm", "clp"]
+    with pytest.raises(SystemExit, match=r"\['emr'\] are no lines: choose among group_bal"):
+        digits.STUDY.lines(["emr"])
 
 
 def test_separation_of_wrong_labels_in_per_cent():
@@ -168,7 +182,7 @@ def test_separation_of_wrong_labels_in_per_cent():
 def test_rows_do_not_tell_where_the_runs_lie():
     config = long_tail.STUDY.settings["10:1"]
     out = Path("/somewhere/runs/long_tail/10:1")
-    jobs = list(jobs_of(long_tail.STUDY, "10:1", config, [3], out))
+    jobs = list(jobs_of(long_tail.STUDY.lines(), "10:1", config, [3], out))
     assert jobs[0][1]["folder"] == "long_tail/10:1/erm/seed-3"
     assert all(job.folder.is_relative_to(out) for job, _ in jobs)
     for page in ("long_tail", "noise"):

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-FillName = Literal["none", "grey", "random", "shuffle", "tile", "mixed_rand", "fgsm"]
+FillName = Literal["none", "grey", "random", "shuffle", "tile", "mixed_rand", "mixed_any", "fgsm"]
 
 
 def _require(condition: bool, message: str) -> None:

@@ -9,11 +9,12 @@ from torch import Tensor
 from causalogit.augment import Grey, MixedRand, RandomColour, Tile, counterfactual
 
 
-def donors(labels: Tensor, generator: torch.Generator) -> Tensor:
+def donors(labels: Tensor, generator: torch.Generator, *, any_class: bool = False) -> Tensor:
     """Whose background each image gets, read off images that are their own index everywhere."""
     batch = len(labels)
     images = torch.arange(batch, dtype=torch.float64)[:, None, None, None].expand(batch, 2, 3, 4)
-    fill = MixedRand()(images, torch.zeros(batch, 3, 4), labels, generator)
+    fill = MixedRand(any_class=any_class)
+    fill = fill(images, torch.zeros(batch, 3, 4), labels, generator)
     assert torch.equal(fill, fill[:, :1, :1, :1].expand_as(fill))
     return fill[:, 0, 0, 0].long()
 
@@ -30,6 +31,13 @@ def test_every_image_of_another_class_is_equally_likely(generator: torch.Generat
     chosen = donors(labels, generator)[:900].bincount(minlength=903)
     assert chosen[:900].sum() == 0
     assert (chosen[900:] - 300).abs().max() < 70  # five standard deviations
+
+
+def test_of_any_class_every_image_is_equally_likely(generator: torch.Generator) -> None:
+    labels = torch.tensor([0] * 600 + [1] * 300)
+    chosen = labels[donors(labels, generator, any_class=True)]
+    for label in (0, 1):  # independent of the image's own class
+        assert chosen[labels == label].double().mean().item() == pytest.approx(1 / 3, abs=0.1)
 
 
 def test_the_donor_comes_without_its_object(generator: torch.Generator) -> None:

@@ -36,7 +36,8 @@ def build(name: str, images: Tensor) -> Fill:
 
 
 def test_the_names() -> None:
-    assert list(FILLS) == ["grey", "random", "shuffle", "tile", "mixed_rand", "fgsm"]
+    names = ["grey", "random", "shuffle", "tile", "mixed_rand", "mixed_any", "fgsm"]
+    assert list(FILLS) == names
     with pytest.raises(ValueError, match="unknown fill 'gray'; choose one of grey, random, shuf"):
         make_fill("gray")
     with pytest.raises(ValueError, match="fgsm steps against a model"):
@@ -55,14 +56,19 @@ def test_settings_reach_the_fill_they_belong_to() -> None:
     assert make("random") == colour
     assert make("shuffle") == Shuffle()
     assert make("fgsm") == Fgsm(model, 0.4, -1.0, 2.0)
-    grey, tile, mixed = make("grey"), make("tile"), make("mixed_rand")
+    grey, tile = make("grey"), make("tile")
     assert isinstance(tile, Tile)
-    assert isinstance(mixed, MixedRand)
-    assert isinstance(mixed.background, Tile)
-    for found in (grey, tile.fallback, mixed.background.fallback):
+    greys = [grey, tile.fallback]
+    for name, any_class in (("mixed_rand", False), ("mixed_any", True)):
+        mixed = make(name)
+        assert isinstance(mixed, MixedRand)
+        assert isinstance(mixed.background, Tile)
+        assert mixed.fallback == colour
+        assert mixed.any_class == any_class
+        greys.append(mixed.background.fallback)
+    for found in greys:
         assert isinstance(found, Grey)
         assert found.mean == (0.1, 0.2)
-    assert mixed.fallback == colour
 
 
 @pytest.mark.parametrize("name", FILLS)
@@ -91,7 +97,7 @@ def test_every_fill_keeps_kind_and_range_and_repeats_itself(
     assert torch.equal(masks, originals[1])
 
 
-@pytest.mark.parametrize("name", ["random", "shuffle", "mixed_rand"])
+@pytest.mark.parametrize("name", ["random", "shuffle", "mixed_rand", "mixed_any"])
 def test_random_fills_follow_the_generator_alone(name: str, make_batch: MakeBatch) -> None:
     images, masks, labels = make_batch(8, 3, 6, 6)
     generator = torch.Generator().manual_seed(3)
@@ -100,7 +106,7 @@ def test_random_fills_follow_the_generator_alone(name: str, make_batch: MakeBatc
     assert not torch.equal(first, second)
 
 
-@pytest.mark.parametrize("name", ["random", "shuffle", "mixed_rand"])
+@pytest.mark.parametrize("name", ["random", "shuffle", "mixed_rand", "mixed_any"])
 def test_a_seed_means_the_same_in_every_precision(name: str, make_batch: MakeBatch) -> None:
     images, masks, labels = make_batch(8, 3, 6, 6)
     fills = [

@@ -18,14 +18,25 @@ def _fgsm(*, model: nn.Module | None, epsilon: float, low: float, high: float, *
     return Fgsm(model, epsilon, low, high)
 
 
+def _mixed_rand(
+    *,
+    any_class: bool,
+    mean: Sequence[float] | Tensor | float,
+    noise: float,
+    low: float,
+    high: float,
+    **_: object,
+) -> Fill:
+    return MixedRand(Tile(Grey(mean)), RandomColour(noise, low, high), any_class)
+
+
 FILLS: dict[str, Callable[..., Fill]] = {
     "grey": lambda *, mean, **_: Grey(mean),
     "random": lambda *, noise, low, high, **_: RandomColour(noise, low, high),
     "shuffle": lambda **_: Shuffle(),
     "tile": lambda *, mean, **_: Tile(Grey(mean)),
-    "mixed_rand": lambda *, mean, noise, low, high, **_: MixedRand(
-        Tile(Grey(mean)), RandomColour(noise, low, high)
-    ),
+    "mixed_rand": lambda **settings: _mixed_rand(any_class=False, **settings),
+    "mixed_any": lambda **settings: _mixed_rand(any_class=True, **settings),
     "fgsm": _fgsm,
 }
 """Builders by name. Each takes all settings of `make_fill` by keyword and picks its own."""
@@ -44,9 +55,9 @@ def make_fill(
     """Build a fill by its name in `FILLS`; settings that it has no use for are ignored.
 
     Args:
-        name: One of `FILLS`: grey, random, shuffle, tile, mixed_rand, fgsm.
-        mean: Colour of `Grey`, also where tile and mixed_rand fall back on it.
-        noise: Standard deviation of `RandomColour`, also where mixed_rand falls back on it.
+        name: One of `FILLS`: grey, random, shuffle, tile, mixed_rand, mixed_any, fgsm.
+        mean: Colour of `Grey`, also where tile and the mixed ones fall back on it.
+        noise: Standard deviation of `RandomColour`, also where the mixed ones fall back on it.
         low: Least pixel value.
         high: Greatest pixel value.
         epsilon: Step of `Fgsm`, in pixel values.
