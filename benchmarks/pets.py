@@ -1,7 +1,8 @@
 r"""Subpopulation shift on photos: pets on scenes, EfficientNet-Lite0, every control, five seeds.
 
     causalogit data compose --foregrounds CUTOUTS --backgrounds SCENES --pairs cat=forest dog=sea \
-        --correlation 0.9 --size 96 --train 1200 --meta 40 --validation 200 --test 800 --out PETS
+        --correlation 0.9 --size 96 --min_scale 0.7 --max_scale 1 --train 1200 --meta 40 \
+        --validation 200 --test 800 --out PETS
     python -m benchmarks.lite0 LITE0.safetensors
     python -m benchmarks.pets --path PETS --weights LITE0.safetensors
 
