@@ -131,7 +131,7 @@ def test_augmented_images_are_those_of_the_config(page: Page) -> None:
     assert "Meta images, factual: random" in page.text
     assert "Meta images, counterfactual: shuffle" in page.text
     assert "Training images, factual: random" in page.text
-    assert "spurious expert sees" not in page.text
+    assert "what the spurious expert sees. Used by CLP + factual augmentation." in page.text
 
 
 def test_figures_lie_beside_the_page(page: Page, folder: Path) -> None:
