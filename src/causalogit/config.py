@@ -9,7 +9,13 @@ from typing import Any, Literal, cast
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-FillName = Literal["none", "grey", "random", "shuffle", "tile", "mixed_rand", "mixed_any", "fgsm"]
+FillName = Literal[
+    "none", "grey", "random", "shuffle", "patches", "tile", "mixed_rand", "mixed_any", "fgsm"
+]
+"""What takes the place of the object, or of the background."""
+
+LookName = Literal[FillName, "greyscale", "recolour", "smooth", "retexture"]
+"""The same, or another look of the object itself, where the attribute is no place."""
 
 
 def _require(condition: bool, message: str) -> None:
@@ -260,8 +266,11 @@ class ClpConfig:
         replace: characteristics to replace, as {old: new}.
         solver: how the hypergradient is computed.
         meta_batch_size: meta images in a step.
-        factual: fill of the factual meta images; "none" leaves the term out.
-        counterfactual: fill of the counterfactual meta images; "none" leaves the term out.
+        factual: fill of the factual meta images' background; where the spurious attribute is the
+            object's own colour or texture, another look of the object ("greyscale", "recolour",
+            "smooth", "retexture"); "none" leaves the term out.
+        counterfactual: fill of the counterfactual meta images; "shuffle" keeps the object's
+            colours, "patches" its texture; "none" leaves the term out.
         clean_weight: weight of the meta loss on clean images.
         factual_weight: weight of the meta loss on factual images.
         counterfactual_weight: weight of the meta loss on counterfactual images.
@@ -282,7 +291,7 @@ class ClpConfig:
     replace: dict[str, str] = field(default_factory=dict)
     solver: Literal["exact", "finite_difference", "last_layer", "unroll"] = "exact"
     meta_batch_size: int = 32
-    factual: FillName = "random"
+    factual: LookName = "random"
     counterfactual: FillName = "shuffle"
     clean_weight: float = 1.0
     factual_weight: float = 1.0
@@ -319,7 +328,8 @@ class ControlsConfig:
     """What single controls need.
 
     Args:
-        train_fill: fill of the background where a method augments training images.
+        train_fill: fill of the background where a method augments training images, or another look
+            of the object, as in clp.factual.
         product_alpha: fixed strength of the expert in the product of experts.
         group_dro_step: step size of GroupDRO's group weights.
         effective_number_beta: beta of the class weights of the class-balanced losses and of
@@ -340,7 +350,7 @@ class ControlsConfig:
             share of wrong labels, as far as it is known.
     """
 
-    train_fill: FillName = "random"
+    train_fill: LookName = "random"
     product_alpha: float = 1.0
     group_dro_step: float = 0.01
     effective_number_beta: float = 0.9999

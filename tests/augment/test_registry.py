@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 import torch
@@ -10,17 +11,21 @@ from torch import Tensor, nn
 
 from causalogit.augment import (
     FILLS,
+    RESTYLES,
     Counterfactual,
     Factual,
     Fgsm,
     Grey,
     MixedRand,
     RandomColour,
+    Restyled,
     Shuffle,
     Tile,
+    make_factual,
     make_fill,
 )
 from causalogit.augment.fills import Fill
+from causalogit.config import FillName, LookName
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor, Tensor]]
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
@@ -36,8 +41,9 @@ def build(name: str, images: Tensor) -> Fill:
 
 
 def test_the_names() -> None:
-    names = ["grey", "random", "shuffle", "tile", "mixed_rand", "mixed_any", "fgsm"]
-    assert list(FILLS) == names
+    fills = {"none", *FILLS}
+    assert fills == set(get_args(LookName))
+    assert fills - set(RESTYLES) == set(get_args(FillName))
     with pytest.raises(ValueError, match="unknown fill 'gray'; choose one of grey, random, shuf"):
         make_fill("gray")
     with pytest.raises(ValueError, match="fgsm steps against a model"):
@@ -97,18 +103,21 @@ def test_every_fill_keeps_kind_and_range_and_repeats_itself(
     assert torch.equal(masks, originals[1])
 
 
-@pytest.mark.parametrize("name", ["random", "shuffle", "mixed_rand", "mixed_any"])
+RANDOM = ["random", "shuffle", "patches", "mixed_rand", "mixed_any", "recolour", "retexture"]
+
+
+@pytest.mark.parametrize("name", RANDOM)
 def test_random_fills_follow_the_generator_alone(name: str, make_batch: MakeBatch) -> None:
-    images, masks, labels = make_batch(8, 3, 6, 6)
+    images, masks, labels = make_batch(8, 3, 9, 9)
     generator = torch.Generator().manual_seed(3)
     fill = build(name, images)
     first, second = (fill(images, masks, labels, generator) for _ in range(2))
     assert not torch.equal(first, second)
 
 
-@pytest.mark.parametrize("name", ["random", "shuffle", "mixed_rand", "mixed_any"])
+@pytest.mark.parametrize("name", RANDOM)
 def test_a_seed_means_the_same_in_every_precision(name: str, make_batch: MakeBatch) -> None:
-    images, masks, labels = make_batch(8, 3, 6, 6)
+    images, masks, labels = make_batch(8, 3, 9, 9)
     fills = [
         build(name, images)(images.to(dtype), masks, labels, torch.Generator().manual_seed(3))
         for dtype in DTYPES
@@ -143,3 +152,12 @@ def test_what_is_kept_is_kept_bit_for_bit(
     assert torch.equal(result.view(torch.int32)[kept], images.view(torch.int32)[kept])
     expected = fill(images, masks, labels, torch.Generator().manual_seed(3))
     assert torch.equal(result[~kept], expected[~kept])
+
+
+def test_another_look_takes_the_place_of_the_object_and_another_background_that_of_the_rest() -> (
+    None
+):
+    assert make_factual("recolour") == Restyled(make_fill("recolour"))
+    assert make_factual("shuffle") == Factual(Shuffle())
+    for name in RESTYLES:
+        assert isinstance(make_factual(name), Restyled)

@@ -2,7 +2,7 @@
 
 from causalogit.augment.fgsm import Fgsm
 from causalogit.augment.fills import Fill, Grey, RandomColour, Shuffle
-from causalogit.augment.images import Counterfactual, Factual, counterfactual, factual
+from causalogit.augment.images import Counterfactual, Factual, Restyled, counterfactual, factual
 from causalogit.augment.masks import (
     MaskTransform,
     box_masks,
@@ -12,20 +12,28 @@ from causalogit.augment.masks import (
     shift_masks,
 )
 from causalogit.augment.mixed_rand import MixedRand
-from causalogit.augment.registry import FILLS, make_fill
+from causalogit.augment.registry import FILLS, RESTYLES, make_factual, make_fill
+from causalogit.augment.restyle import Greyscale, Patches, Recolour, Retexture, Smooth
 from causalogit.augment.tile import Tile
 
 __all__ = [
     "FILLS",
+    "RESTYLES",
     "Counterfactual",
     "Factual",
     "Fgsm",
     "Fill",
     "Grey",
+    "Greyscale",
     "MaskTransform",
     "MixedRand",
+    "Patches",
     "RandomColour",
+    "Recolour",
+    "Restyled",
+    "Retexture",
     "Shuffle",
+    "Smooth",
     "Tile",
     "box_masks",
     "check_masks",
@@ -33,6 +41,7 @@ __all__ = [
     "dilate_masks",
     "erode_masks",
     "factual",
+    "make_factual",
     "make_fill",
     "shift_masks",
 ]

@@ -97,6 +97,15 @@ class Factual:
         return factual(images, masks, self.fill(images, masks, labels, generator))
 
 
+@dataclass(frozen=True)
+class Restyled(Counterfactual):
+    """Images of the same objects with another colour or texture, for attributes that are no places.
+
+    The blend is that of `Counterfactual`, with a fill that keeps the object: `Greyscale`,
+    `Recolour`, `Smooth` or `Retexture`. So it takes the part of `Factual`: the label holds.
+    """
+
+
 def _prepare(images: Tensor, masks: Tensor, transform: MaskTransform | None) -> Tensor:
     masks = check_masks(images, masks)
     return masks if transform is None else transform(masks)

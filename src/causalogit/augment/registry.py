@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
 from causalogit.augment.fgsm import Fgsm
 from causalogit.augment.fills import Fill, Grey, RandomColour, Shuffle
+from causalogit.augment.images import Factual, Restyled
 from causalogit.augment.mixed_rand import MixedRand
+from causalogit.augment.restyle import Greyscale, Patches, Recolour, Retexture, Smooth
 from causalogit.augment.tile import Tile
 
 
@@ -34,12 +37,20 @@ FILLS: dict[str, Callable[..., Fill]] = {
     "grey": lambda *, mean, **_: Grey(mean),
     "random": lambda *, noise, low, high, **_: RandomColour(noise, low, high),
     "shuffle": lambda **_: Shuffle(),
+    "patches": lambda **_: Patches(),
     "tile": lambda *, mean, **_: Tile(Grey(mean)),
     "mixed_rand": lambda **settings: _mixed_rand(any_class=False, **settings),
     "mixed_any": lambda **settings: _mixed_rand(any_class=True, **settings),
     "fgsm": _fgsm,
+    "greyscale": lambda **_: Greyscale(),
+    "recolour": lambda **_: Recolour(),
+    "smooth": lambda **_: Smooth(),
+    "retexture": lambda **_: Retexture(),
 }
 """Builders by name. Each takes all settings of `make_fill` by keyword and picks its own."""
+
+RESTYLES = ("greyscale", "recolour", "smooth", "retexture")
+"""Fills that keep the object and change how it looks, for `Restyled`."""
 
 
 def make_fill(
@@ -55,7 +66,7 @@ def make_fill(
     """Build a fill by its name in `FILLS`; settings that it has no use for are ignored.
 
     Args:
-        name: One of `FILLS`: grey, random, shuffle, tile, mixed_rand, mixed_any, fgsm.
+        name: One of `FILLS`.
         mean: Colour of `Grey`, also where tile and the mixed ones fall back on it.
         noise: Standard deviation of `RandomColour`, also where the mixed ones fall back on it.
         low: Least pixel value.
@@ -72,3 +83,15 @@ def make_fill(
     if name not in FILLS:
         raise ValueError(f"unknown fill {name!r}; choose one of {', '.join(FILLS)}")
     return FILLS[name](mean=mean, noise=noise, low=low, high=high, epsilon=epsilon, model=model)
+
+
+def make_factual(name: str, **settings: Any) -> Factual | Restyled:
+    """Label-keeping images by a fill's name: on other backgrounds, or of other looks.
+
+    Args:
+        name: One of `FILLS`; those of `RESTYLES` take the object's place, all others that of the
+            background.
+        settings: Of `make_fill`, and its errors.
+    """
+    fill = make_fill(name, **settings)
+    return Restyled(fill) if name in RESTYLES else Factual(fill)

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 
-from causalogit.augment import Counterfactual, Factual, Fill, box_masks, make_fill
-from causalogit.config import FillName
+from causalogit.augment import Counterfactual, box_masks, make_factual, make_fill
+from causalogit.config import FillName, LookName
 from causalogit.core import MaskedTransform, MetaObjective
 from causalogit.methods.base import Task
 
 
-def fill_of(task: Task, name: FillName) -> Fill:
-    """The fill of this name for the task's images."""
-    return make_fill(name, mean=task.data.mean, model=task.model)
-
-
-def factual(task: Task, name: FillName) -> MaskedTransform | None:
-    """`(images, masks, labels) -> images` with a new background; None for the fill "none"."""
-    return None if name == "none" else _bind(task, Factual(fill_of(task, name)))
+def factual(task: Task, name: LookName) -> MaskedTransform | None:
+    """`(images, masks, labels) -> images`, of the same labels; None for the fill "none"."""
+    return None if name == "none" else _bind(task, make_factual(name, **_settings(task)))
 
 
 def counterfactual(task: Task, name: FillName, *, boxes: bool = False) -> MaskedTransform | None:
@@ -32,7 +28,8 @@ def counterfactual(task: Task, name: FillName, *, boxes: bool = False) -> Masked
     """
     if name == "none":
         return None
-    return _bind(task, Counterfactual(fill_of(task, name), box_masks if boxes else None))
+    fill = make_fill(name, **_settings(task))
+    return _bind(task, Counterfactual(fill, box_masks if boxes else None))
 
 
 def meta_objective(task: Task) -> MetaObjective:
@@ -45,6 +42,10 @@ def meta_objective(task: Task) -> MetaObjective:
         config.factual_weight,
         config.counterfactual_weight,
     )
+
+
+def _settings(task: Task) -> dict[str, Any]:
+    return {"mean": task.data.mean, "model": task.model}
 
 
 def _bind(task: Task, transform: Callable[..., Tensor]) -> MaskedTransform:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from causalogit.augment import Counterfactual, Factual, box_masks, make_fill
-from causalogit.config import FillName
+from causalogit.augment import RESTYLES, Counterfactual, box_masks, make_factual, make_fill
+from causalogit.config import LookName
 from causalogit.data import Batch, Split
 from causalogit.methods.clp import Clp, MetaLp
 from causalogit.methods.dfr import DfrAugmented
@@ -136,7 +137,7 @@ def augmentation_strips(entries: Sequence[Entry], scene: Scene) -> list[list[Str
     One list a split, which begins with the images as they are. The draws are the report's own
     (seed 0): examples of what was made, not the very images.
     """
-    uses: dict[tuple[str, str, FillName], list[Entry]] = {}
+    uses: dict[tuple[str, str, LookName], list[Entry]] = {}
     for entry in entries:
         for use in _uses(entry):
             uses.setdefault(use, []).append(entry)
@@ -158,6 +159,7 @@ def augmentation_strips(entries: Sequence[Entry], scene: Scene) -> list[list[Str
 
 _KINDS = {
     "factual": ("factual", "The background is replaced, the label stays."),
+    "restyled": ("factual", "The object gets another look, the label stays."),
     "counterfactual": (
         "counterfactual",
         "The object is removed: whatever this is, it is not its old class.",
@@ -169,7 +171,7 @@ _KINDS = {
 }
 
 
-def _uses(entry: Entry) -> Iterator[tuple[str, str, FillName]]:
+def _uses(entry: Entry) -> Iterator[tuple[str, str, LookName]]:
     """`(split, kind, fill)` of every augmentation that a method makes."""
     config, method = entry.runs[0].config, entry.method
     if method is None:
@@ -177,23 +179,29 @@ def _uses(entry: Entry) -> Iterator[tuple[str, str, FillName]]:
     clp = config.clp
     whole_loss = issubclass(method, Clp | ErmMetaAugmented) and not issubclass(method, MetaLp)
     if clp.factual != "none" and (whole_loss or issubclass(method, DfrAugmented)):
-        yield "meta", "factual", clp.factual
+        yield "meta", _factual_kind(clp.factual), clp.factual
     if clp.counterfactual != "none" and whole_loss:
         yield "meta", "counterfactual", clp.counterfactual
     if entry.new_backgrounds:
-        yield "train", "factual", config.controls.train_fill
+        yield "train", _factual_kind(config.controls.train_fill), config.controls.train_fill
     if entry.form == "expert" or issubclass(method, ProductOfExperts):
         yield "train", "expert", clp.expert_fill
 
 
-def _augmented(run: LoadedRun, batch: Batch, kind: str, fill: FillName) -> Tensor:
-    made = make_fill(fill, mean=run.data.mean, model=run.model)
-    if kind == "factual":
-        transform: Factual | Counterfactual = Factual(made)
-    else:
-        transform = Counterfactual(made, box_masks if kind == "expert" else None)
+def _factual_kind(fill: LookName) -> str:
+    return "restyled" if fill in RESTYLES else "factual"
+
+
+def _augmented(run: LoadedRun, batch: Batch, kind: str, fill: LookName) -> Tensor:
     if batch.masks is None:
         return batch.images
+    settings: dict[str, Any] = {"mean": run.data.mean, "model": run.model}
+    transform: Callable[..., Tensor]
+    if kind in ("factual", "restyled"):
+        transform = make_factual(fill, **settings)
+    else:
+        boxes = box_masks if kind == "expert" else None
+        transform = Counterfactual(make_fill(fill, **settings), boxes)
     generator = torch.Generator().manual_seed(0)
     return transform(batch.images, batch.masks, batch.labels, generator).detach()
 
