@@ -43,7 +43,8 @@ STUDY = Study(
     settings={"colour": COLOUR, "texture": TEXTURE},
     methods=(
         "group_balanced", "erm", "erm_meta", "jtt", "dfr", "meta_weight_net", "meta_lp",
-        "erm_meta_augmented", "dfr_augmented", "clp", "erm_factual", "product_of_experts", "clp_factual",
+        "erm_meta_augmented", "dfr_augmented", "clp", "erm_factual",
+        "product_of_experts", "clp_factual",
     ),
     variants=(),
     metrics={
