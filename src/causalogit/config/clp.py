@@ -1,0 +1,103 @@
+"""Causal Logit Perturbation and its perturbation network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from causalogit.config.check import require
+from causalogit.config.names import FillName, LookName
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The perturbation network and its optimizer (Adam).
+
+    Args:
+        form: what its outputs mean: a free vector, the label's logit, the same centred over the
+            batch, an expert's strength, or the sample's weight in the loss; null for the method's
+            own choice.
+        bound: largest size of an element of delta (for "expert": of alpha; "weight" has none); .inf
+            for none, null for the method's own choice.
+        learning_rate: of its Adam; null for the method's own choice.
+        weight_decay: of its Adam.
+        hidden: units of a hidden layer.
+        depth: linear layers.
+        activation: between the layers.
+    """
+
+    form: Literal["vector", "target", "contrast", "expert", "weight"] | None = None
+    bound: float | None = None
+    learning_rate: float | None = None
+    weight_decay: float = 0.0
+    hidden: int = 100
+    depth: int = 2
+    activation: Literal["relu", "gelu", "tanh", "silu"] = "relu"
+
+
+@dataclass(frozen=True)
+class ClpConfig:
+    """Causal Logit Perturbation; the defaults are the paper's.
+
+    Args:
+        network: the perturbation network.
+        characteristics: names of its inputs; empty for the paper's ten.
+        without: characteristics, or groups of them (sample, class, relative), to leave out.
+        replace: characteristics to replace, as {old: new}.
+        solver: how the hypergradient is computed.
+        meta_batch_size: meta images in a step.
+        factual: fill of the factual meta images' background; where the spurious attribute is the
+            object's own colour or texture, another look of the object ("greyscale", "recolour",
+            "smooth", "retexture"); "none" leaves the term out.
+        counterfactual: fill of the counterfactual meta images; "shuffle" keeps the object's
+            colours, "patches" its texture; "none" leaves the term out.
+        clean_weight: weight of the meta loss on clean images.
+        factual_weight: weight of the meta loss on factual images.
+        counterfactual_weight: weight of the meta loss on counterfactual images.
+        expert_fill: fill of the expert's counterfactual images (form "expert").
+        expert_learning_rate: of the experts' Adam at its start; it falls to 0.
+        expert_epochs: passes of an expert over the training images, before it is frozen.
+        pace: largest factor on the training loss where delta leaves the classifier little to learn;
+            1 is off, null for the method's own choice.
+        saliency_weight: lambda of the saliency regulariser; 0 is off.
+        saliency_fraction: part of each batch that the regulariser looks at.
+        on_divergence: what happens with an exploding loss, delta, weight or hypergradient.
+        max_hypergradient: norm from which a hypergradient counts as exploding.
+    """
+
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    characteristics: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    replace: dict[str, str] = field(default_factory=dict)
+    solver: Literal["exact", "finite_difference", "last_layer", "unroll"] = "exact"
+    meta_batch_size: int = 32
+    factual: LookName = "random"
+    counterfactual: FillName = "shuffle"
+    clean_weight: float = 1.0
+    factual_weight: float = 1.0
+    counterfactual_weight: float = 1.0
+    expert_fill: FillName = "grey"
+    expert_learning_rate: float = 1e-3
+    expert_epochs: int = 5
+    pace: float | None = None
+    saliency_weight: float = 0.0
+    saliency_fraction: float = 1.0
+    on_divergence: Literal["clip", "skip", "raise"] = "clip"
+    max_hypergradient: float = 10.0
+
+    def __post_init__(self) -> None:
+        require(
+            self.meta_batch_size > 0,
+            f"clp.meta_batch_size is {self.meta_batch_size}: give at least 1",
+        )
+        require(
+            self.expert_epochs > 0, f"clp.expert_epochs is {self.expert_epochs}: give at least 1"
+        )
+        require(
+            self.pace is None or self.pace >= 1,
+            f"clp.pace is {self.pace}: give at least 1, or null for the method's own choice",
+        )
+        require(
+            0 < self.saliency_fraction <= 1,
+            f"clp.saliency_fraction is {self.saliency_fraction}: give a share above 0, up to 1",
+        )

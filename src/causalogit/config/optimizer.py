@@ -1,0 +1,53 @@
+"""How the classifier is optimized."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from causalogit.config.check import require
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How the classifier is optimized.
+
+    Args:
+        name: the optimizer.
+        learning_rate: its rate at the start.
+        momentum: of SGD.
+        nesterov: Nesterov's form of the momentum.
+        weight_decay: its weight decay.
+        schedule: one cosine to zero, constant, or a step down at each milestone.
+        milestones: epochs at which the schedule "step" lowers the rate.
+        step_factor: what the schedule "step" multiplies the rate with.
+        epochs: passes over the training images.
+        batch_size: training images in a batch.
+    """
+
+    name: Literal["sgd", "adam", "adamw"] = "sgd"
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 1e-4
+    schedule: Literal["constant", "cosine", "step"] = "cosine"
+    milestones: tuple[int, ...] = ()
+    step_factor: float = 0.1
+    epochs: int = 20
+    batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        require(
+            self.learning_rate > 0,
+            f"optimizer.learning_rate is {self.learning_rate}: give a positive rate",
+        )
+        require(
+            0 < self.step_factor <= 1,
+            f"optimizer.step_factor is {self.step_factor}: give a factor above 0, up to 1",
+        )
+        require(self.epochs > 0, f"optimizer.epochs is {self.epochs}: give at least 1")
+        require(self.batch_size > 0, f"optimizer.batch_size is {self.batch_size}: give at least 1")
+        require(
+            not self.nesterov or self.momentum > 0,
+            "optimizer.nesterov needs a momentum: set optimizer.momentum above 0",
+        )

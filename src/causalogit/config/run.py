@@ -1,0 +1,75 @@
+"""One training run, and its config as plain values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, cast
+
+from jsonargparse import ArgumentError, ArgumentParser
+
+from causalogit.config.check import require
+from causalogit.config.clp import ClpConfig
+from causalogit.config.controls import ControlsConfig
+from causalogit.config.data import DataConfig
+from causalogit.config.optimizer import OptimizerConfig
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One training run.
+
+    Args:
+        method: what is trained with the images, see `causalogit methods`.
+        model: "lenet", "cnn", "resnet8", "resnet20", "resnet32", "wrn16_1", "wrn28_10", or any
+            model of timm by its name.
+        weights: what the model starts from: null for fresh weights, "pretrained" for those that
+            timm downloads, or a file of them, .safetensors or .pth. The last layer is fresh unless
+            the file has one of the same shape. A model of timm with weights normalises its input.
+        seed: of the split, the initial weights and every random draw.
+        select_by: validation metric that picks the selected epoch; never a test metric.
+        precision: as Lightning Fabric names it.
+        accelerator: as Lightning Fabric names it.
+        checkpoint_every: training steps between checkpoints; 0 for one an epoch.
+        data: the images.
+        optimizer: the classifier's optimizer.
+        clp: Causal Logit Perturbation.
+        controls: options of single controls.
+    """
+
+    method: str = "clp"
+    model: str = "lenet"
+    weights: str | None = None
+    seed: int = 0
+    select_by: Literal["accuracy/mean", "accuracy/worst_group"] = "accuracy/mean"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    accelerator: str = "auto"
+    checkpoint_every: int = 0
+    data: DataConfig = field(default_factory=DataConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    clp: ClpConfig = field(default_factory=ClpConfig)
+    controls: ControlsConfig = field(default_factory=ControlsConfig)
+
+    def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**62, f"seed is {self.seed}: give a number from 0 to below 2**62")
+
+
+def config_to_dict(config: RunConfig) -> dict[str, Any]:
+    """The config as nested plain values, as a YAML or JSON file holds it."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    return plain
+
+
+def config_from_dict(content: Mapping[str, Any]) -> RunConfig:
+    """The inverse of `config_to_dict`.
+
+    Raises:
+        ValueError: a key is not known, or a value does not fit; the message names it.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(RunConfig, "config")
+    try:
+        return cast(RunConfig, parser.instantiate(parser.parse_object({"config": content})).config)
+    except ArgumentError as error:
+        raise ValueError(f"config: {error}") from error
