@@ -12,7 +12,7 @@ import torch
 import yaml
 from safetensors import safe_open
 
-from causalogit.config import config_to_dict
+from causalogit.config import OptimizerConfig, config_to_dict
 from causalogit.core import Divergence
 from causalogit.evaluate.metrics import classification_metrics, predict
 from causalogit.methods import learned_masks
@@ -133,6 +133,27 @@ def test_selection_is_by_validation_only(tiny, tmp_path):
         tiny(method="erm_factual", select_by="accuracy/worst_group"), tmp_path / "other"
     )
     assert by_group["selected"] == by_group["selections"]["accuracy/worst_group"]
+
+
+def test_an_epoch_that_is_chosen_more_than_once_is_tested_once(tiny, tmp_path, monkeypatch):
+    tests = []
+    evaluate = Trainer._evaluate
+    monkeypatch.setattr(
+        Trainer,
+        "_evaluate",
+        lambda self, model, split: tests.append(split) or evaluate(self, model, split),
+    )
+    row = train(tiny(method="dfr", optimizer=OptimizerConfig(epochs=1)), tmp_path)
+    assert tests == ["validation", "test"]
+    assert row["last"] == row["selected"]
+    kept = [
+        load_checkpoint(tmp_path / f"{name}.ckpt")["model"]
+        for name in ("last", "selected-mean", "selected-worst_group", "best-mean")
+    ]
+    head = [next(reversed(state.values())) for state in kept]
+    assert torch.equal(head[0], head[1])
+    assert torch.equal(head[0], head[2])
+    assert not torch.equal(head[0], head[3])  # DFR's last touch is on the tested weights alone
 
 
 def test_callers_random_state_is_left_alone(tiny, tmp_path):

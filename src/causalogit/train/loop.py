@@ -154,23 +154,27 @@ class Trainer:
 
     def _test(self) -> dict[str, Any]:
         """Finish and test the last weights and every selected ones; write the run's row."""
-        tested = {"last": self._finished(self.model, self.epoch, self.folder.last)}
+        model, last = self._finished(self.model, self.epoch)
+        self._save_model(self.folder.last, model, self.epoch)
+        by_epoch, selected = {self.epoch: (model, last)}, {}
         for selector, best in self.best.items():
-            path = self.folder.best(selector)
-            model = copy.deepcopy(self.model)
-            model.load_state_dict(load_checkpoint(path)["model"])
-            finished = self.folder.selected(selector)
-            tested[selector] = self._finished(model, int(best["epoch"]), finished)
+            epoch = int(best["epoch"])
+            if epoch not in by_epoch:
+                model = copy.deepcopy(self.model)
+                model.load_state_dict(load_checkpoint(self.folder.best(selector))["model"])
+                by_epoch[epoch] = self._finished(model, epoch)
+            model, selected[selector] = by_epoch[epoch]
+            self._save_model(self.folder.selected(selector), model, epoch)
         row = {
             "method": self.config.method,
             "title": self.method.title,
             "budget": self._budget(),
             "dataset": self.data.name,
             "seed": self.config.seed,
-            "last": tested["last"],
-            "selected": tested[self.config.select_by],
+            "last": last,
+            "selected": selected[self.config.select_by],
             "selected_by": f"validation {self.config.select_by}",
-            "selections": {selector: tested[selector] for selector in SELECTORS},
+            "selections": {selector: selected[selector] for selector in SELECTORS},
             "seconds": round(self.seconds, 2),
             "epochs": self.epoch,
             "folder": str(self.folder.path),
@@ -187,11 +191,11 @@ class Trainer:
         budget = self.method.information()
         return "B" if budget == "C" and self.config.data.masks == "learned" else budget
 
-    def _finished(self, model: nn.Module, epoch: int, path: Path) -> dict[str, float]:
+    def _finished(self, model: nn.Module, epoch: int) -> tuple[nn.Module, dict[str, float]]:
+        """A copy of the model after the method's last touch, and its test."""
         model = copy.deepcopy(model)
         self.method.finish(model)
-        self._save_model(path, model, epoch)
-        return {"epoch": epoch, **test_metrics(self._evaluate(model, "test"))}
+        return model, {"epoch": epoch, **test_metrics(self._evaluate(model, "test"))}
 
     def _check_finite(self) -> None:
         for name, parameter in self.model.named_parameters():
