@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from benchmarks.long_tail import target_5
+from benchmarks.long_tail import LDAM, target_5
 from benchmarks.study import Study, Variant, main
 from causalogit.config import RunConfig
 from causalogit.presets import load_preset
@@ -28,11 +28,11 @@ STUDY = Study(
     name="glt",
     settings={"CLT": under("clt"), "GLT": under("glt"), "ALT": under("alt")},
     methods=(
-        "group_balanced", "erm", "erm_meta", "logit_adjustment", "ldam_drw", "jtt", "dfr",
+        "group_balanced", "erm", "erm_meta", "logit_adjustment", "jtt", "dfr",
         "meta_weight_net", "meta_lp", "erm_meta_augmented", "dfr_augmented", "clp",
         "erm_factual", "erm_factual_meta", "product_of_experts", "clp_factual",
     ),
-    variants=(Variant("meta_lp", "target 5", target_5),),
+    variants=(LDAM, Variant("meta_lp", "target 5", target_5)),
     metrics={
         "accuracy/test_mean": "accuracy",
         "precision/test_mean": "precision",

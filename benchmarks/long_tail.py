@@ -20,6 +20,17 @@ def target_5(config: RunConfig) -> RunConfig:
     return replace(config, clp=replace(config.clp, network=NetworkConfig("target", 5.0)))
 
 
+def rate_001(config: RunConfig) -> RunConfig:
+    """A tenth of the rate, for LDAM: its scale of 30 makes gradients as much larger.
+
+    On validation images (seed 10) it has 43 % at 100:1 with this rate, 37 % with that of the
+    others; under GLT 83 % and 63 %.
+    """
+    return replace(config, optimizer=replace(config.optimizer, learning_rate=0.01))
+
+
+LDAM = Variant("ldam_drw", "rate 0.01", rate_001)
+
 METRICS = {
     "accuracy/test_mean": "average",
     "accuracy/many": "many",
@@ -36,10 +47,10 @@ STUDY = Study(
     },
     methods=(
         "erm", "erm_meta", "class_balanced", "focal", "class_balanced_focal", "logit_adjustment",
-        "ldam_drw", "mixup", "crt", "tau_norm", "jtt", "dfr", "meta_weight_net", "meta_lp",
+        "mixup", "crt", "tau_norm", "jtt", "dfr", "meta_weight_net", "meta_lp",
         "erm_meta_augmented", "dfr_augmented", "clp",
     ),
-    variants=(Variant("meta_lp", "target 5", target_5),),
+    variants=(LDAM, Variant("meta_lp", "target 5", target_5)),
     metrics=METRICS,
     against=("meta_lp", "clp"),
 )  # fmt: skip
