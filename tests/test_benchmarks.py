@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
-from benchmarks import attributes, digits, glt, long_tail, noise, pets
+from benchmarks import attributes, digits, glt, long_tail, masks, noise, pets, wear
 from benchmarks.ablation import ablation_markdown, variants
 from benchmarks.page import (
     differences_markdown,
@@ -101,9 +101,8 @@ def test_recipe_candidates_are_chosen_without_the_reported_seeds():
     assert all(c.data.test_size == 25 for c in configs.values())
 
 
-STUDIES = {
-    room.STUDY.name: room.STUDY for room in (attributes, digits, glt, long_tail, noise, pets)
-}
+ROOMS = (attributes, digits, glt, long_tail, masks, noise, pets, wear)
+STUDIES = {room.STUDY.name: room.STUDY for room in ROOMS}
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
