@@ -8,14 +8,19 @@ from pathlib import Path
 import torch
 
 
+def kept_at(name: str) -> Path:
+    """Where a file of weights is kept: torch's folder of checkpoints, below $TORCH_HOME."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / name
+
+
 def weights_file(url: str, md5: str) -> Path:
-    """The file behind a URL, from torch's folder of checkpoints (below $TORCH_HOME) if it is there.
+    """The file behind a URL, downloaded if it is not there yet.
 
     Raises:
         ValueError: it cannot be downloaded, or is not the file that was expected.
     """
     name = url.rsplit("/", maxsplit=1)[-1]
-    path = Path(torch.hub.get_dir()) / "checkpoints" / name
+    path = kept_at(name)
     if not path.is_file():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,8 +8,6 @@ import numpy
 import torch
 from torch import Tensor
 
-Array = numpy.ndarray[Any, Any]
-
 _ITERATIONS = 5
 _LEAST = 0.02  # of its box, or GrabCut has lost the object
 
@@ -28,6 +26,22 @@ def grabcut(image: Tensor, box: tuple[int, int, int, int]) -> Tensor:
     Raises:
         ValueError: OpenCV is not installed.
     """
+    cv2 = _opencv()
+    pixels = numpy.ascontiguousarray(image.permute(1, 2, 0).numpy()[..., ::-1])
+    x0, y0, x1, y1 = box
+    kinds = numpy.full(pixels.shape[:2], cv2.GC_BGD, numpy.uint8)
+    kinds[y0:y1, x0:x1] = cv2.GC_PR_FGD
+    empty = torch.zeros(image.shape[1:])
+    if (kinds == cv2.GC_PR_FGD).all():
+        return empty
+    cv2.setRNGSeed(0)  # of this thread's clustering: what came before must not matter
+    models = [numpy.zeros((1, 65)) for _ in range(2)]
+    cv2.grabCut(pixels, kinds, (0, 0, 0, 0), *models, _ITERATIONS, cv2.GC_INIT_WITH_MASK)
+    found = torch.from_numpy((kinds == cv2.GC_FGD) | (kinds == cv2.GC_PR_FGD)).float()
+    return found if found.sum() >= _LEAST * (x1 - x0) * (y1 - y0) else empty
+
+
+def _opencv() -> Any:
     try:
         import cv2
     except ImportError as error:
@@ -35,15 +49,4 @@ def grabcut(image: Tensor, box: tuple[int, int, int, int]) -> Tensor:
             "GrabCut needs OpenCV, which is missing: pip install 'causalogit[masks]', or leave the "
             "boxes as they are with refine 'none'"
         ) from error
-    pixels = numpy.ascontiguousarray(image.permute(1, 2, 0).numpy()[..., ::-1])
-    x0, y0, x1, y1 = box
-    kinds: Array = numpy.full(pixels.shape[:2], cv2.GC_BGD, numpy.uint8)
-    kinds[y0:y1, x0:x1] = cv2.GC_PR_FGD
-    empty = torch.zeros(image.shape[1:])
-    if (kinds == cv2.GC_PR_FGD).all():
-        return empty
-    cv2.setRNGSeed(0)  # of this thread's clustering: what came before must not matter
-    models: list[Array] = [numpy.zeros((1, 65)) for _ in range(2)]
-    cv2.grabCut(pixels, kinds, (0, 0, 0, 0), *models, _ITERATIONS, cv2.GC_INIT_WITH_MASK)
-    found = torch.from_numpy((kinds == cv2.GC_FGD) | (kinds == cv2.GC_PR_FGD)).float()
-    return found if found.sum() >= _LEAST * (x1 - x0) * (y1 - y0) else empty
+    return cv2

@@ -42,9 +42,8 @@ class HubSegmenter:
                 f"segmenter {name} does not name segments {', '.join(unknown)}: choose among "
                 f"{', '.join(known)}"
             )
-        size = getattr(self._pipeline.image_processor, "size", None)
-        given = dict(size) if isinstance(size, Mapping) else {}
-        self.side: int = max((value for value in given.values() if value), default=_SIDE)
+        size = getattr(self._pipeline.image_processor, "size", None) or {}
+        self.side: int = size.get("height") or size.get("shortest_edge") or _SIDE
 
     def __call__(self, images: Tensor) -> Tensor:
         """Masks `(B, 1, H, W)` of images `(B, 3, H, W)` in [0, 1]."""

@@ -19,7 +19,10 @@ from causalogit.masks.squares import as_squares, back_to_size
 Triple = tuple[float, float, float]
 
 _URL: Final = "https://github.com/danielgatis/rembg/releases/download/v0.0.0/"
-_SMALLEST: Final = 1e-6
+_DARKEST: Final = 1e-6
+_FLATTEST: Final = (
+    1e-3  # an output that varies less shows nothing, and is not stretched to the full
+)
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,11 @@ class OnnxSegmenter:
     def __call__(self, images: Tensor) -> Tensor:
         """Soft masks `(B, 1, H, W)` of images `(B, 3, H, W)` in [0, 1].
 
-        Every mask is stretched to [0, 1], as rembg does it: some pixel is always 1, even where the
-        image shows no object; its confidence is low then.
+        Every mask is stretched to [0, 1], as rembg does it: some pixel is nearly always 1, even
+        where the image shows no object; its confidence is low then.
         """
         squares = as_squares(images, self.side).float()
-        brightest = squares.amax((1, 2, 3), keepdim=True).clamp_min(_SMALLEST)
+        brightest = squares.amax((1, 2, 3), keepdim=True).clamp_min(_DARKEST)
         mean, std = (
             squares.new_tensor(v)[:, None, None] for v in (self.model.mean, self.model.std)
         )
@@ -105,7 +108,7 @@ class OnnxSegmenter:
         if self.model.logits:
             masks = masks.sigmoid()
         low, high = (edge((1, 2, 3), keepdim=True) for edge in (masks.amin, masks.amax))
-        return back_to_size((masks - low) / (high - low).clamp_min(_SMALLEST), images)
+        return back_to_size((masks - low) / (high - low).clamp_min(_FLATTEST), images)
 
     def _run(self, images: Tensor) -> Tensor:
         name = self._session.get_inputs()[0].name

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 FOLDS: Final = 5
+STRENGTHS: Final = (0.001, 0.01, 0.1, 1.0)
+"""Of the classifier's weights: what it may trust the training photos."""
 MOST_PHOTOS: Final = 5000
 LEAST_PHOTOS: Final = 10
 """Of a class; smaller classes are left out."""
@@ -96,13 +98,18 @@ def _chosen(values: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 def _predicted(values: Tensor, labels: Tensor) -> Tensor:
     """The label of every photo by a classifier that has learned from the other folds."""
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    classifier = make_pipeline(
-        StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
+    def folds(count: int) -> StratifiedKFold:
+        return StratifiedKFold(count, shuffle=True, random_state=0)
+
+    plain = make_pipeline(
+        StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000)
     )
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    found = cross_val_predict(classifier, values.double().numpy(), labels.numpy(), cv=folds)
+    # how much it is held back is chosen anew within the four folds that it learns from
+    strengths = {"logisticregression__C": STRENGTHS}
+    classifier = GridSearchCV(plain, strengths, scoring="balanced_accuracy", cv=folds(3))
+    found = cross_val_predict(classifier, values.double().numpy(), labels.numpy(), cv=folds(FOLDS))
     return torch.from_numpy(found)
