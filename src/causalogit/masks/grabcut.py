@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy
 import torch
 from torch import Tensor
 
 _ITERATIONS = 5
-_LEAST = 0.02  # of its box, or GrabCut has lost the object
+LEAST_OF_BOX: Final = 0.02
+"""What is found inside of a box is no object below this share of it."""
 
 
 def grabcut(image: Tensor, box: tuple[int, int, int, int]) -> Tensor:
@@ -38,7 +39,7 @@ def grabcut(image: Tensor, box: tuple[int, int, int, int]) -> Tensor:
     models = [numpy.zeros((1, 65)) for _ in range(2)]
     cv2.grabCut(pixels, kinds, (0, 0, 0, 0), *models, _ITERATIONS, cv2.GC_INIT_WITH_MASK)
     found = torch.from_numpy((kinds == cv2.GC_FGD) | (kinds == cv2.GC_PR_FGD)).float()
-    return found if found.sum() >= _LEAST * (x1 - x0) * (y1 - y0) else empty
+    return found if found.sum() >= LEAST_OF_BOX * (x1 - x0) * (y1 - y0) else empty
 
 
 def _opencv() -> Any:

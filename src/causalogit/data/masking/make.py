@@ -26,7 +26,7 @@ from causalogit.data.sources.files.decode import (
     read_bytes,
 )
 from causalogit.masks import SquareSegmenter, find_segmenter
-from causalogit.masks.grabcut import grabcut
+from causalogit.masks.grabcut import LEAST_OF_BOX, grabcut
 
 Region = tuple[int, int, int, int]
 
@@ -173,7 +173,10 @@ def _in_place(asked: Asked, found: Tensor) -> Made:
     if asked.box is None:
         return Made(mask, "segmenter")
     inside = ImageChops.darker(mask, asked.box)
-    if numpy.asarray(inside).max() < _VISIBLE:
+    found_pixels, box_pixels = (
+        int((numpy.asarray(own) >= _VISIBLE).sum()) for own in (inside, asked.box)
+    )
+    if found_pixels < LEAST_OF_BOX * box_pixels:
         return Made(asked.box, "box")
     return Made(inside, "box, segmenter")
 

@@ -101,8 +101,8 @@ def report_on(
         boxes.append(box)
         if on_progress:
             on_progress("report", done, len(there))
-    names = sorted({item.record.label for item in there})
-    labels = torch.tensor([names.index(item.record.label) for item in there])
+    numbers = {name: place for place, name in enumerate(sorted({i.record.label for i in there}))}
+    labels = torch.tensor([numbers[item.record.label] for item in there])
     report = MasksReport(
         rows,
         probe(torch.stack(outlines), labels) if rows else None,
@@ -119,7 +119,7 @@ def report_on(
 
 
 def _look(item: Item, out: Path) -> tuple[Row, Tensor, Tensor]:
-    """One mask, its outline `(256,)` as training would see it, and its box and area `(5,)`."""
+    """One mask, its outline `(256,)`, 8 bits, as training sees it, and its box and area `(5,)`."""
     path = out / item.name
     try:
         with Image.open(path) as file:
@@ -129,7 +129,7 @@ def _look(item: Item, out: Path) -> tuple[Row, Tensor, Tensor]:
         raise ValueError(
             f"{path} is not a readable image: delete it, and the same command makes it anew"
         ) from error
-    outline = torch.from_numpy(fit_mask(mask, _OUTLINE).astype("float64")).flatten() / 255
+    outline = torch.from_numpy(fit_mask(mask, _OUTLINE).copy()).flatten()
     scale = min(1.0, _LOOKED_AT / max(mask.size))
     size = (max(1, round(mask.width * scale)), max(1, round(mask.height * scale)))
     # values must stay as sure as they are
