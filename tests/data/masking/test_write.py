@@ -102,8 +102,13 @@ def test_other_options_are_refused(photos, net, tmp_path, monkeypatch):
     (out / "masks.yaml").write_text("[1, 2]\n")
     with pytest.raises(ValueError, match=r"masks.yaml is not what this command has written"):
         make_masks(MasksConfig(photos, segmenter=net), out)
-    with pytest.raises(ValueError, match="photos exists already and is not empty: choose another"):
-        make_masks(MasksConfig(photos, segmenter=net), Path(photos))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    with pytest.raises(ValueError, match="full exists already and is not empty: choose another"):
+        make_masks(MasksConfig(photos, segmenter=net), tmp_path / "full")
+    for inside in (Path(photos), Path(photos) / "masks"):
+        with pytest.raises(ValueError, match="lies inside of .*photos: choose a folder outside"):
+            make_masks(MasksConfig(photos, segmenter=net), inside)
 
 
 def test_bad_photos_are_listed_after_all_others_are_done(photos, net, tmp_path):

@@ -46,6 +46,9 @@ def make_masks(
         ValueError: the source, the segmenter or `out` cannot be used, or some photos cannot; the
             latter are listed in one message, after everything else is done.
     """
+    source = Path(config.source)
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise ValueError(f"{out} lies inside of {source}: choose a folder outside of the photos")
     _check_folder(config, out)
     items = find_items(config)
     problems = _write_all(config, items.all, out, on_progress)
