@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -129,7 +131,7 @@ def test_files_that_are_no_model(tmp_path):
 
 
 def test_onnxruntime_is_asked_for_by_name(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ValueError, match=r"u2netp.onnx is run by .*pip install 'causalogit\[mask"):
         find_segmenter("u2netp")
 
@@ -138,3 +140,14 @@ def test_every_model_says_what_its_file_is():
     for model in ONNX_MODELS.values():
         assert model.file.endswith(".onnx")
         assert len(model.md5) == 32
+
+
+def test_nothing_optional_is_imported_before_it_is_needed():
+    code = (
+        "import sys, causalogit.cli.main; "
+        "print([n for n in ('onnxruntime', 'cv2', 'transformers') if n in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "[]\n"

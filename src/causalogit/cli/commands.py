@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -118,13 +119,11 @@ def masks(config: MasksConfig, out: str) -> None:
         report = make_masks(config, folder, bars)
     console = Console()
     console.print(masks_table(report))
-    option = (
-        f"--data.source {report.table}"
-        if report.table
-        else f"--data.source {config.source} --data.mask_path {folder}"
-    )
+    options = ["--data.source", str(report.table or config.source)]
+    if report.table is None:
+        options += ["--data.mask_path", str(folder)]
     console.print(f"look at:  {folder / 'sheet.png'}", soft_wrap=True)
-    console.print(f"train on: {option}", soft_wrap=True)
+    console.print(f"train on: {shlex.join(options)}", soft_wrap=True)
 
 
 def methods() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from causalogit.config import DataConfig
@@ -81,7 +82,7 @@ def test_only_missing_masks_are_made_and_those_by_hand_stay(photos, net, tmp_pat
     before = everything(out)
     (out / "cat" / "04.png").unlink()
     by_hand = Image.new("L", (48, 40))
-    by_hand.paste(255, (3, 3, 20, 20))
+    by_hand.paste(1, (3, 3, 20, 20))  # a class number, which training takes as object
     by_hand.save(out / "dog" / "01.png")
     report = make_masks(MasksConfig(photos, segmenter=net, batch_size=3), out)
     assert report.origins == {"segmenter": 21, "by hand": 1}
@@ -107,7 +108,7 @@ def test_other_options_are_refused(photos, net, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="full exists already and is not empty: choose another"):
         make_masks(MasksConfig(photos, segmenter=net), tmp_path / "full")
     for inside in (Path(photos), Path(photos) / "masks"):
-        with pytest.raises(ValueError, match="lies inside of .*photos: choose a folder outside"):
+        with pytest.raises(ValueError, match=r"lies inside of .*photos: choose a folder outside"):
             make_masks(MasksConfig(photos, segmenter=net), inside)
 
 
@@ -191,7 +192,7 @@ def read_back(source: Path, mask_path: Path | None, ons: dict[str, np.ndarray]) 
     config = DataConfig(str(source), image_size=40, mask_path=mask_path and str(mask_path))
     samples = find_source(config.source).load(config)
     assert samples.images.has_masks
-    images, masks = samples.images.read(__import__("torch").arange(len(samples)))
+    images, masks = samples.images.read(torch.arange(len(samples)))
     assert masks is not None
     bright = images.mean(1) > 0.45
     found = masks[:, 0] > 0.5
@@ -240,6 +241,8 @@ def test_training_reads_the_copy_of_a_table(tmp_path, net, write, ending):
         with table.open("w", newline="") as file:
             writer = csv.writer(file, delimiter="\t" if ending == "tsv" else ",")
             writer.writerows([columns, *rows])
+    (tmp_path / "disk" / "deep").mkdir(parents=True)
+    (tmp_path / "new").symlink_to(tmp_path / "disk" / "deep")
     report = make_masks(MasksConfig(str(table), segmenter=net), tmp_path / "new" / "out")
     assert report.table == tmp_path / "new" / "out" / "photos.csv"
     copied = rows_of(report.table)
@@ -263,6 +266,8 @@ def test_report_and_sheet(photos, net, tmp_path):
     report = make_masks(MasksConfig(photos, segmenter=net), tmp_path / "out")
     assert report.suspicious == 1
     assert report.flags == {"empty": 1, "unsure": 1}
+    with Image.open(tmp_path / "out" / "cat" / "00.png") as mask:
+        assert mask.getextrema() == (0, 0)
     assert report.outline.leaks
     assert report.outline.accuracy > 0.8
     summary = json.loads((tmp_path / "out" / "quality.json").read_text())

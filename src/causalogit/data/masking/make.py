@@ -16,6 +16,7 @@ from torch import Tensor
 from causalogit.data.masking.config import MasksConfig
 from causalogit.data.sources.files import Record
 from causalogit.data.sources.files.decode import (
+    OBJECT,
     Unusable,
     Whole,
     box_mask,
@@ -32,7 +33,6 @@ Region = tuple[int, int, int, int]
 
 _GRABCUT_SIDE: Final = 512  # of larger photos, GrabCut sees this much; the outline loses little
 _MARGIN: Final = 0.1  # of the box, that the segmenter sees around it
-_VISIBLE: Final = 128
 _HALF: Final = [0] * 128 + [255] * 128
 
 
@@ -96,7 +96,7 @@ class MaskMaker:
         if origin == "files":
             raise Unusable("names no mask")
         if origin in ("auto", "alpha") and (alpha := decode_alpha(content, name)):
-            if numpy.asarray(alpha).max() < _VISIBLE:
+            if not _visible(alpha):
                 raise Unusable(f"{name} is transparent everywhere, so it shows no object")
             return Made(alpha, "alpha")
         if origin == "alpha":
@@ -140,9 +140,15 @@ class MaskMaker:
     def _asked(self, whole: Whole, region: Region, box: Image.Image | None = None) -> Asked:
         side = self.segmenter.side
         # the photo may have been decoded at a fraction of its size
-        across = whole.photo.width / whole.size[0]
-        down = whole.photo.height / whole.size[1]
-        seen = (region[0] * across, region[1] * down, region[2] * across, region[3] * down)
+        width, height = whole.photo.size
+        across, down = width / whole.size[0], height / whole.size[1]
+        left, top, right, bottom = region
+        seen = (
+            left * across,
+            top * down,
+            min(width, right * across),  # rounding must not lead outside
+            min(height, bottom * down),
+        )
         square = whole.photo.resize((side, side), Image.Resampling.LANCZOS, seen)
         return Asked(_tensor(square), whole.size, region, box)
 
@@ -171,14 +177,18 @@ def _in_place(asked: Asked, found: Tensor) -> Made:
         mask = Image.new("L", asked.size)
         mask.paste(part, (x0, y0))
     if asked.box is None:
-        return Made(mask, "segmenter")
+        # a few faint values alone would be read as class numbers, and so as the object
+        empty = Image.new("L", asked.size)
+        return Made(mask if _visible(mask) else empty, "segmenter")
     inside = ImageChops.darker(mask, asked.box)
-    found_pixels, box_pixels = (
-        int((numpy.asarray(own) >= _VISIBLE).sum()) for own in (inside, asked.box)
-    )
-    if found_pixels < LEAST_OF_BOX * box_pixels:
+    if _visible(inside) < LEAST_OF_BOX * _visible(asked.box):
         return Made(asked.box, "box")
     return Made(inside, "box, segmenter")
+
+
+def _visible(mask: Image.Image) -> int:
+    """How many pixels are object."""
+    return int((numpy.asarray(mask) >= OBJECT).sum())
 
 
 def _tensor(picture: Image.Image) -> Tensor:

@@ -15,12 +15,12 @@ from typing import Any, Final
 
 import numpy
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from causalogit.data.masking.items import Item, Items
 from causalogit.data.masking.sheet import write_sheet
-from causalogit.data.sources.files.decode import fit_mask
+from causalogit.data.sources.files.decode import fit_mask, grey_mask
 from causalogit.data.sources.files.photos import in_threads
 from causalogit.masks.probe import Probe, probe
 from causalogit.masks.quality import Quality, box_of, quality_of
@@ -91,7 +91,7 @@ def report_on(
     """Look at every mask that is there, and write down what was seen.
 
     Raises:
-        ValueError: no mask is there, or one cannot be read.
+        ValueError: a mask cannot be read.
     """
     there = [item for item in items.all if (out / item.name).is_file()]
     rows, outlines, boxes = [], [], []
@@ -124,7 +124,7 @@ def _look(item: Item, out: Path) -> tuple[Row, Tensor, Tensor]:
     try:
         with Image.open(path) as file:
             origin = str(file.info.get(ORIGIN, _BY_HAND))
-            mask = file.convert("L")
+            mask = grey_mask(ImageOps.exif_transpose(file))
     except OSError as error:
         raise ValueError(
             f"{path} is not a readable image: delete it, and the same command makes it anew"
@@ -176,9 +176,10 @@ def _copy(items: Items, out: Path) -> str:
     writer.writerow(("image", "label", "mask", *optional))
     for record in items.records:
         mask = names[os.path.abspath(record.image)]
+        image = record.image.parent.resolve() / record.image.name
         writer.writerow(
             (
-                Path(os.path.relpath(record.image, out)).as_posix(),
+                Path(os.path.relpath(image, out.resolve())).as_posix(),
                 record.label,
                 mask if (out / mask).is_file() else "",
                 *(getattr(record, name) or "" for name in optional),

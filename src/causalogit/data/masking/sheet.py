@@ -26,10 +26,8 @@ def write_sheet(masks: Sequence[tuple[Item, Quality]], out: Path) -> None:
     room = MOST_TILES - len(first)
     count = min(room, len(others))
     rest = [others[place * len(others) // count] for place in range(count)]
-    title = (
-        f"{len(masks):,} masks: {len(first):,} of {len(suspicious):,} suspicious ones, then "
-        f"{len(rest):,} of the others"
-    )
+    shown = f"{len(first):,} of {len(suspicious):,} suspicious ones" if first else "none suspicious"
+    title = f"{len(masks):,} masks: {shown}, then {len(rest):,} of {len(others):,} others"
     contact_sheet([_tile(*own, out) for own in first + rest], title).save(out / NAME)
 
 

@@ -17,7 +17,8 @@ from causalogit.data.sources.files.record import Box, Record
 
 Array = numpy.ndarray[Any, Any]
 _QUARTER_TURNS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
-_OBJECT = 128  # the least value of a mask's pixel that is object rather than background
+OBJECT = 128
+"""The least value of a mask's pixel that is object rather than background."""
 
 
 class Unusable(ValueError):
@@ -158,14 +159,14 @@ def decode_mask(content: bytes, full_size: tuple[int, int], name: str) -> Image.
     try:
         with Image.open(BytesIO(content)) as image:
             size = _upright_size(image)
-            mask = _grey(ImageOps.exif_transpose(image))
+            mask = grey_mask(ImageOps.exif_transpose(image))
     except Exception as error:
         raise Unusable(f"{name} is not a readable image ({_reason(error)})") from error
     if size != full_size:
         raise Unusable(
             f"{name} has {size[0]} x {size[1]} pixels, its image {full_size[0]} x {full_size[1]}"
         )
-    if numpy.asarray(mask).max() < _OBJECT:
+    if numpy.asarray(mask).max() < OBJECT:
         raise Unusable(
             f"{name} shows no object: give its pixels 255, or one value alone beside 0, or leave "
             "the image out"
@@ -231,7 +232,8 @@ def _alpha(image: Image.Image) -> Image.Image | None:
     return None
 
 
-def _grey(image: Image.Image) -> Image.Image:
+def grey_mask(image: Image.Image) -> Image.Image:
+    """A mask, 8-bit grey, from whatever a file holds; see `decode_mask`."""
     if alpha := _alpha(image):
         return alpha
     if image.mode.startswith("I"):
