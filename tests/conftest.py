@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from causalogit.masks.download import kept_at
+
 sys.path.append(str(Path(__file__).parents[1]))
 torch.set_num_threads(1)
 
@@ -28,3 +30,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the real data in {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def u2netp() -> Path:
+    """The real weights, where they were downloaded already; tests never do it."""
+    pytest.importorskip("onnxruntime")
+    path = kept_at("u2netp.onnx")
+    if not path.is_file():
+        pytest.skip(f"needs {path}: python -m benchmarks.u2netp gets it")
+    return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from causalogit.cli.progress import run_bars
 from causalogit.cli.tables import (
+    masks_table,
     methods_table,
     metrics_table,
     presets_table,
@@ -19,6 +21,7 @@ from causalogit.cli.tables import (
 from causalogit.config import OptimizerConfig, RunConfig
 from causalogit.data.compose import ComposeConfig
 from causalogit.data.compose import compose as compose_set
+from causalogit.data.masking import MasksConfig, make_masks
 from causalogit.evaluate.metrics import classification_metrics, predict, test_metrics
 from causalogit.methods import METHODS, lacks, run_data
 from causalogit.report import write_report
@@ -101,6 +104,26 @@ def evaluate(checkpoint: str, split: str) -> None:
     logits = predict(model, samples, torch.device("cpu"))
     metrics = classification_metrics(logits, samples.labels, samples.groups, data.group_counts)
     Console().print(metrics_table(test_metrics(metrics) if split == "test" else metrics))
+
+
+def masks(config: MasksConfig, out: str) -> None:
+    """Make a mask for every photo of a source, and report how good the masks look.
+
+    OUT gets an 8-bit grey PNG file under the name of every photo, for --data.mask_path (of a table
+    also photos.csv, a copy that names them, for --data.source); quality.csv and quality.json; and
+    sheet.png, to glance over. A command that was stopped goes on where it was, and masks that were
+    corrected by hand are kept.
+    """
+    folder = Path(out)
+    with run_bars("photos") as bars:
+        report = make_masks(config, folder, bars)
+    console = Console()
+    console.print(masks_table(report))
+    options = ["--data.source", str(report.table or config.source)]
+    if report.table is None:
+        options += ["--data.mask_path", str(folder)]
+    console.print(f"look at:  {folder / 'sheet.png'}", soft_wrap=True)
+    console.print(f"train on: {shlex.join(options)}", soft_wrap=True)
 
 
 def methods() -> None:

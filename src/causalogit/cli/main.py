@@ -1,4 +1,4 @@
-"""The command line: a thin shell over `train`, `compare`, `evaluate`, `data` and the demo."""
+"""The command line: a thin shell over the other rooms, one command each."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from causalogit.cli import commands
 from causalogit.config import RunConfig
 from causalogit.core import Divergence
 from causalogit.data.compose import ComposeConfig
+from causalogit.data.masking import MasksConfig
 from causalogit.presets import preset_names, preset_path
 
-_Config = TypeVar("_Config", RunConfig, ComposeConfig)
+_Config = TypeVar("_Config", RunConfig, ComposeConfig, MasksConfig)
 
 
 def build_parser() -> ArgumentParser:
@@ -51,6 +52,11 @@ def build_parser() -> ArgumentParser:
     evaluate.add_argument("checkpoint", type=str, help="a .ckpt file of a run's folder")
     evaluate.add_argument("--split", choices=("validation", "test"), default="test")
     subcommands.add_subcommand("evaluate", evaluate, help="test a checkpoint")
+
+    masks = _parser(commands.masks.__doc__, "masks")
+    masks.add_argument("--out", type=str, default="masks", help="folder of the masks")
+    masks.add_class_arguments(MasksConfig)
+    subcommands.add_subcommand("masks", masks, help="make masks of photos, and look at them")
 
     methods = ArgumentParser(description=commands.methods.__doc__)
     subcommands.add_subcommand("methods", methods, help="list the methods and their budgets")
@@ -135,6 +141,8 @@ def _dispatch(parser: ArgumentParser, parsed: Namespace) -> None:
     if "pairs" in options:
         options["pairs"] = _pairs(options["pairs"])
         options["config"] = _take(ComposeConfig, options)
+    elif name == "masks":
+        options["config"] = _take(MasksConfig, options)
     elif "data" in options:
         options["config"] = _take(RunConfig, options)
     command(**options)

@@ -154,7 +154,7 @@ def _independent(task: Task, background: CrossFitted) -> Tensor:
         batch = train.batch(places).to(task.device)
         said = background.log_probabilities(batch).gather(1, batch.labels[:, None]).squeeze(1)
         weight = (frequency[train.labels[places]] / said.exp().cpu()).clamp(max=RAREST)
-        known = ~_masks(batch).flatten(1).all(1).cpu()
+        known = (_masks(batch) < 1).flatten(1).any(1).cpu()
         weights[places] = weight * known
     return weights
 

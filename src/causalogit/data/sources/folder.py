@@ -21,9 +21,20 @@ def photo_folder(config: DataConfig) -> Samples:
     Raises:
         ValueError: the folder is not made like that, or photos cannot be used.
     """
-    root = Path(config.source)
-    masks = None if config.mask_path is None else MaskFolder(Path(config.mask_path))
-    records = [
+    records = folder_records(Path(config.source), config.mask_path)
+    return samples_from_records(
+        records, source=str(Path(config.source)), size=config.image_size or PHOTO_SIZE
+    )
+
+
+def folder_records(root: Path, mask_path: str | None) -> list[Record]:
+    """A record of every photo of a folder; `where` is its name, relative to the folder.
+
+    Raises:
+        ValueError: the folder is not made like that, or there is no folder of masks.
+    """
+    masks = None if mask_path is None else MaskFolder(Path(mask_path))
+    return [
         Record(
             where=name,
             image=photo,
@@ -34,7 +45,6 @@ def photo_folder(config: DataConfig) -> Samples:
         for split, photo in _photos(root)
         for name in (photo.relative_to(root).as_posix(),)
     ]
-    return samples_from_records(records, source=str(root), size=config.image_size or PHOTO_SIZE)
 
 
 def _photos(root: Path) -> Iterator[tuple[str | None, Path]]:

@@ -40,8 +40,17 @@ def manifest(config: DataConfig) -> Samples:
     path = Path(config.source)
     if config.mask_path is not None:
         raise ValueError(f"data.mask_path is for folders: name the masks of {path} in column mask")
-    records = [_record(path.parent, row) for row in _rows(path)]
+    records = manifest_records(path)
     return samples_from_records(records, source=str(path), size=config.image_size or PHOTO_SIZE)
+
+
+def manifest_records(path: Path) -> list[Record]:
+    """A record of every row of a table.
+
+    Raises:
+        ValueError: the table cannot be read, or a column is missing or not known.
+    """
+    return [_record(path.parent, row) for row in _rows(path)]
 
 
 def read_table(path: Path, delimiter: str = ",") -> tuple[list[str], Iterator[Row]]:

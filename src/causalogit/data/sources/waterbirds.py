@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -56,23 +57,57 @@ def _read(
     places: Sequence[str],
     object_name: str = "object",
 ) -> Samples:
+    found = read_metadata(root, config.mask_path, labels, places)
+    return samples_from_records(
+        found.records,
+        source=str(root / METADATA),
+        size=config.image_size or PHOTO_SIZE,
+        class_names=found.classes,
+        attribute_names=found.attributes,
+        object_name="object" if found.names_labels else object_name,
+    )
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a `metadata.csv` says.
+
+    Attributes:
+        records: one a row.
+        classes: names of the classes, by their numbers.
+        attributes: names of the places, likewise.
+        names_labels: whether the classes have names in the table.
+    """
+
+    records: list[Record]
+    classes: list[str]
+    attributes: list[str]
+    names_labels: bool
+
+
+def read_metadata(
+    root: Path, mask_path: str | None, labels: Sequence[str] = (), places: Sequence[str] = ()
+) -> Metadata:
+    """Read the `metadata.csv` of a folder.
+
+    Args:
+        root: the folder.
+        mask_path: a folder of masks, in place of those that the table names.
+        labels: names of the classes where the table has none.
+        places: names of the places likewise.
+
+    Raises:
+        ValueError: the table cannot be read, a column is missing, or there is no folder of masks.
+    """
     path = root / METADATA
     columns, lines = read_table(path)
     check_columns(path, columns, _NEEDED)
     rows = list(lines)
-    if "label_name" in columns:
-        object_name = "object"
     classes = _Names(rows, "y", "label_name", labels)
     attributes = _Names(rows, "place", "place_name", places)
-    masks = None if config.mask_path is None else MaskFolder(Path(config.mask_path))
-    return samples_from_records(
-        [_record(root, row, classes, attributes, masks) for row in rows],
-        source=str(path),
-        size=config.image_size or PHOTO_SIZE,
-        class_names=classes.all,
-        attribute_names=attributes.all,
-        object_name=object_name,
-    )
+    masks = None if mask_path is None else MaskFolder(Path(mask_path))
+    records = [_record(root, row, classes, attributes, masks) for row in rows]
+    return Metadata(records, classes.all, attributes.all, "label_name" in columns)
 
 
 class _Names:

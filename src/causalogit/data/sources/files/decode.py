@@ -17,7 +17,8 @@ from causalogit.data.sources.files.record import Box, Record
 
 Array = numpy.ndarray[Any, Any]
 _QUARTER_TURNS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
-_OBJECT = 128  # the least value of a mask's pixel that is object rather than background
+OBJECT = 128
+"""The least value of a mask's pixel that is object rather than background."""
 
 
 class Unusable(ValueError):
@@ -55,7 +56,7 @@ def decode(record: Record, size: int, *, with_mask: bool) -> Decoded:
         if record.mask is not None:
             mask = decode_mask(read_bytes(record.mask), full_size, f"the mask {record.mask}")
         elif record.box is not None:
-            mask = _box_mask(record.box, full_size)
+            mask = box_mask(record.box, full_size)
         else:  # others have one, but not of this split: nobody will look at it
             mask = Image.new("L", full_size)
         channels.append(fit_mask(mask, size))
@@ -92,14 +93,57 @@ def decode_photo(content: bytes, size: int, name: str) -> tuple[Array, tuple[int
     Raises:
         Unusable: it cannot be decoded.
     """
+    whole = decode_whole(content, size, name)
+    return numpy.asarray(_fit(whole.photo, size)), whole.size
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole photo, upright.
+
+    Attributes:
+        photo: RGB; a JPEG file may be decoded at a fraction of its size.
+        size: width and height of the file, upright.
+    """
+
+    photo: Image.Image
+    size: tuple[int, int]
+
+
+def decode_whole(content: bytes, least: int | None, name: str) -> Whole:
+    """A photo as it is, except that pixels may be saved that nobody needs.
+
+    Args:
+        content: of its file.
+        least: pixels of a side that are enough; None for all.
+        name: of the file, for messages.
+
+    Raises:
+        Unusable: it cannot be decoded.
+    """
     try:
         with Image.open(BytesIO(content)) as image:
-            full_size = _upright_size(image)
-            # a JPEG file can be decoded at a fraction of its size; twice the target loses nothing
-            image.draft("RGB", (2 * size, 2 * size))
-            photo = _rgb(ImageOps.exif_transpose(image))
-            return numpy.asarray(_fit(photo, size)), full_size
+            size = _upright_size(image)
+            if least is not None:
+                # a JPEG file can be decoded at a fraction; twice the target loses nothing
+                image.draft("RGB", (2 * least, 2 * least))
+            return Whole(_rgb(ImageOps.exif_transpose(image)), size)
     except Exception as error:  # Pillow's decoders raise errors of many kinds
+        raise Unusable(f"{name} is not a readable image ({_reason(error)})") from error
+
+
+def decode_alpha(content: bytes, name: str) -> Image.Image | None:
+    """The transparency of a whole photo, upright, 8-bit grey; None where nothing is transparent.
+
+    Raises:
+        Unusable: it cannot be decoded.
+    """
+    try:
+        with Image.open(BytesIO(content)) as image:
+            # a file that cannot have any is not decoded for it
+            has_any = image.has_transparency_data
+            return _alpha(ImageOps.exif_transpose(image)) if has_any else None
+    except Exception as error:
         raise Unusable(f"{name} is not a readable image ({_reason(error)})") from error
 
 
@@ -115,14 +159,14 @@ def decode_mask(content: bytes, full_size: tuple[int, int], name: str) -> Image.
     try:
         with Image.open(BytesIO(content)) as image:
             size = _upright_size(image)
-            mask = _grey(ImageOps.exif_transpose(image))
+            mask = grey_mask(ImageOps.exif_transpose(image))
     except Exception as error:
         raise Unusable(f"{name} is not a readable image ({_reason(error)})") from error
     if size != full_size:
         raise Unusable(
             f"{name} has {size[0]} x {size[1]} pixels, its image {full_size[0]} x {full_size[1]}"
         )
-    if numpy.asarray(mask).max() < _OBJECT:
+    if numpy.asarray(mask).max() < OBJECT:
         raise Unusable(
             f"{name} shows no object: give its pixels 255, or one value alone beside 0, or leave "
             "the image out"
@@ -145,7 +189,8 @@ def check_box(box: Box, full_size: tuple[int, int]) -> None:
         )
 
 
-def _box_mask(box: Box, full_size: tuple[int, int]) -> Image.Image:
+def box_mask(box: Box, full_size: tuple[int, int]) -> Image.Image:
+    """The inside of a box, 8-bit grey, of the whole photo."""
     left, top, right, bottom = map(round, box)
     mask = Image.new("L", full_size)
     # a box thinner than a pixel keeps one
@@ -178,11 +223,19 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _grey(image: Image.Image) -> Image.Image:
+def _alpha(image: Image.Image) -> Image.Image | None:
+    """Transparency, 8-bit grey; None where nothing is transparent."""
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         alpha = image.convert("RGBA").getchannel("A")
         if alpha.getextrema() != (255, 255):
             return alpha
+    return None
+
+
+def grey_mask(image: Image.Image) -> Image.Image:
+    """A mask, 8-bit grey, from whatever a file holds; see `decode_mask`."""
+    if alpha := _alpha(image):
+        return alpha
     if image.mode.startswith("I"):
         # before they are scaled, or class numbers would be lost
         return _object(numpy.asarray(image)) or _to_8_bits(image)
