@@ -34,7 +34,12 @@ def photo_folder(config: DataConfig) -> Samples:
         for split, photo in _photos(root)
         for name in (photo.relative_to(root).as_posix(),)
     ]
-    return samples_from_records(records, source=str(root), size=config.image_size or PHOTO_SIZE)
+    return samples_from_records(
+        records,
+        source=str(root),
+        size=config.image_size or PHOTO_SIZE,
+        memory=config.memory,
+    )
 
 
 def _photos(root: Path) -> Iterator[tuple[str | None, Path]]:

@@ -41,7 +41,12 @@ def manifest(config: DataConfig) -> Samples:
     if config.mask_path is not None:
         raise ValueError(f"data.mask_path is for folders: name the masks of {path} in column mask")
     records = [_record(path.parent, row) for row in _rows(path)]
-    return samples_from_records(records, source=str(path), size=config.image_size or PHOTO_SIZE)
+    return samples_from_records(
+        records,
+        source=str(path),
+        size=config.image_size or PHOTO_SIZE,
+        memory=config.memory,
+    )
 
 
 def read_table(path: Path, delimiter: str = ",") -> tuple[list[str], Iterator[Row]]:

@@ -69,6 +69,7 @@ def _read(
         [_record(root, row, classes, attributes, masks) for row in rows],
         source=str(path),
         size=config.image_size or PHOTO_SIZE,
+        memory=config.memory,
         class_names=classes.all,
         attribute_names=attributes.all,
         object_name=object_name,
