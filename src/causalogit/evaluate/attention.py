@@ -25,6 +25,7 @@ from causalogit.evaluate.modes import eval_mode
 
 AttentionMethod = Literal["occlusion", "grad_cam"]
 
+_LARGE = 96  # pixels of a side from which occlusion takes too many passes
 _PASS = 256  # images in one forward pass: more leave the caches of a CPU
 
 
@@ -81,6 +82,14 @@ def attention_maps(
     maps = maps.clamp_min(0)
     largest = maps.flatten(1).amax(1)[:, None, None]
     return torch.where(largest > 0, maps / largest.clamp_min(torch.finfo(maps.dtype).tiny), 0.0)
+
+
+def suitable_method(model: nn.Module, images: Tensor) -> AttentionMethod:
+    """Occlusion of small images; Grad-CAM of large ones, where the model has a convolution."""
+    if min(images.shape[2:]) < _LARGE:
+        return "occlusion"
+    with eval_mode(model):
+        return "grad_cam" if spatial_convolutions(model, images[:1]) else "occlusion"
 
 
 def attention_inside(maps: Tensor, masks: Tensor) -> Tensor:
@@ -146,8 +155,8 @@ def _grad_cam(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     return F.interpolate(torch.cat(parts), size, mode="bilinear", align_corners=False).squeeze(1)
 
 
-def _last_convolution(model: nn.Module, images: Tensor) -> nn.Conv2d:
-    """The convolution that runs last on more than one place (squeeze-and-excite has one)."""
+def spatial_convolutions(model: nn.Module, images: Tensor) -> list[nn.Conv2d]:
+    """The convolutions that run on more than one place (squeeze-and-excite has one), in order."""
     ran: list[nn.Conv2d] = []
 
     def note(layer: nn.Module, _: object, output: Tensor) -> None:
@@ -161,6 +170,11 @@ def _last_convolution(model: nn.Module, images: Tensor) -> nn.Conv2d:
     finally:
         for hook in hooks:
             hook.remove()
+    return ran
+
+
+def _last_convolution(model: nn.Module, images: Tensor) -> nn.Conv2d:
+    ran = spatial_convolutions(model, images)
     if not ran:
         raise ValueError("grad_cam needs a convolution with a spatial output: use 'occlusion'")
     return ran[-1]
