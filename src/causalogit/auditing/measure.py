@@ -32,6 +32,7 @@ class Measured:
     Attributes:
         labels: `(N,)`.
         area: part of each photo that its object takes, `(N,)`.
+        boxed: masks that are boxes, `(N,)` bool.
         as_is, gone, alone: answers to the photo, to the photo without its object (which leaves its
             outline), and to its background alone, `(N,)`.
         confidence: of the answers to the photos as they are, `(N,)`, in [0, 1].
@@ -45,6 +46,7 @@ class Measured:
 
     labels: Tensor
     area: Tensor
+    boxed: Tensor
     as_is: Tensor
     gone: Tensor
     alone: Tensor
@@ -161,6 +163,7 @@ def _first_round(subject: Subject, layer: nn.Conv2d | None, images: Images, plac
         alone = subject.answer(backgrounds)
     return {
         "area": masks.mean((1, 2, 3)),
+        "boxed": (masks == box_masks(masks)).flatten(1).all(1),
         "as_is": as_is.argmax(1).int(),
         "confidence": as_is.softmax(1).amax(1),
         "gone": gone.argmax(1).int(),

@@ -1,0 +1,124 @@
+"""Sentences made from figures: they say what the figures carry, with their intervals, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from causalogit.auditing.result import ClassResult, Figures, Verdict, Word
+from causalogit.auditing.statistics import Estimate
+
+_SPENT = 0.15  # accuracy lost to cutting and pasting alone from which on it is worth a warning
+_LITTLE_LEFT = 0.6  # part of the photo that objects take from which on little background is left
+
+_TITLES: dict[Word, str] = {
+    "relies": "This classifier relies on the background.",
+    "leans": "The background has a say in what this classifier answers.",
+    "does_not": "This classifier does not rely on the background.",
+    "unclear": "These photos cannot tell whether this classifier relies on the background.",
+    "unmeasured": "What this classifier relies on could not be measured on these photos.",
+}
+
+
+def word_for(reliance: Estimate | None, threshold: float) -> Word:
+    """What an interval carries.
+
+    "relies" and "does_not": all of it is on one side of the threshold; "leans": it reaches over
+    the threshold, but not down to no effect at all; "unclear": it holds both.
+    """
+    if reliance is None:
+        return "unmeasured"
+    if reliance.low >= threshold:
+        return "relies"
+    if reliance.high < threshold:
+        return "does_not"
+    return "leans" if reliance.low > 0 else "unclear"
+
+
+def class_verdict(name: str, figures: Figures, threshold: float) -> Verdict:
+    """One sentence on one class."""
+    word = word_for(figures.reliance, threshold)
+    own, other, reliance = figures.own, figures.other, figures.reliance
+    if own is None or other is None or reliance is None:
+        return Verdict(word, "Not measured: too few photos have both an object and a background.")
+    compared = (
+        f"on a background that speaks for “{name}” {percent(own.value)} are named right, on one "
+        f"that speaks against it {percent(other.value)}"
+    )
+    if word == "relies":
+        text = f"Relies on the background: {compared}; {_between(reliance)} in 100 answers turn."
+    elif word == "leans":
+        text = f"The background has a say: {compared}; {_between(reliance)} in 100 answers turn."
+    elif word == "does_not":
+        most = max(1, round(100 * reliance.high))
+        text = f"Does not rely on the background: {compared}; at most {most} in 100 answers turn."
+    else:
+        text = (
+            f"Cannot be told from {reliance.n} photos: {compared}, a difference that may well be "
+            "chance."
+        )
+    if own.high < 0.5 and word != "unclear":
+        text = f"{text[:-1]}; it is seldom right to begin with."
+    return Verdict(word, text)
+
+
+def overall_verdict(figures: Figures, classes: Sequence[ClassResult], threshold: float) -> Verdict:
+    """The headline, and where single classes differ from it."""
+    word = word_for(figures.reliance, threshold)
+    text = _TITLES[word]
+    if word in ("does_not", "leans", "unclear"):
+        reliant = [found.name for found in classes if found.verdict.word == "relies"]
+        if reliant:
+            more = f" and {len(reliant) - 3} more" if len(reliant) > 3 else ""
+            verb = "does" if len(reliant) == 1 else "do"
+            of = f"{len(reliant)} of its {len(classes)} classes {verb}"
+            text = f"{text} But {of}: {', '.join(reliant[:3])}{more}."
+    return Verdict(word, text)
+
+
+def cautions(figures: Figures, boxed: float, photos: int, apart: int) -> tuple[str, ...]:
+    """What speaks against trusting the figures.
+
+    Args:
+        figures: of all photos.
+        boxed: share of the masks that are boxes.
+        photos: how many there are.
+        apart: how many have both object and background.
+    """
+    found = []
+    if figures.as_is is not None and figures.as_is.low <= (figures.alone_by_chance or 0):
+        found.append(
+            "On the photos as they are, the answers are hardly better than chance. Is the order of "
+            "the outputs right (model.outputs), and the normalisation (model.mean, model.std)?"
+        )
+    if apart < photos:
+        found.append(
+            f"{photos - apart} of {photos} photos show next to no object, or next to no background;"
+            " they count in the accuracy as it is, and nowhere else."
+        )
+    if boxed > 0.9:
+        found.append(
+            "The masks are boxes: some of the old background stays with every object, so a "
+            "reliance on the background is understated."
+        )
+    if figures.area > _LITTLE_LEFT:
+        found.append(
+            f"The objects take {percent(figures.area)} of the photos: little background is left to "
+            "be swapped."
+        )
+    if figures.as_is and figures.own and figures.as_is.low - figures.own.high > _SPENT:
+        found.append(
+            f"To be cut out and pasted costs right answers by itself: {percent(figures.as_is.value)}"
+            f" as they are, {percent(figures.own.value)} on a new background of their own class. "
+            "Both sides of the comparison are pasted, so the reliance holds for pasted photos."
+        )
+    return tuple(found)
+
+
+def percent(value: float) -> str:
+    """A share in whole per cent."""
+    return f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
+
+
+def _between(estimate: Estimate) -> str:
+    low, high = (round(100 * end) for end in (estimate.low, estimate.high))
+    return f"{low} to {high}" if high > low else f"{low}"
