@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 
 import torch
 from torch import Tensor
@@ -122,7 +123,7 @@ def per_photo(
         return [classes[a] if a >= 0 else None for a in answers.tolist()]
 
     def rounded(values: Tensor) -> list[object]:
-        return [None if value != value else round(value, 4) for value in values.tolist()]
+        return [None if isnan(value) else round(value, 4) for value in values.tolist()]
 
     donors = measured.donors
     columns: dict[str, list[object]] = {"file": list(names)} if names else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +36,7 @@ class Subject:
     module: nn.Module | None = None
     outputs: tuple[str, ...] | None = None
     size: int | None = None
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @torch.no_grad()
     def answer(self, photos: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Sentences made from figures: they say what the figures carry, with their intervals, and no more."""
+"""Sentences made from figures: they say what the figures carry, and no more."""
 
 from __future__ import annotations
 
@@ -107,11 +107,24 @@ def cautions(figures: Figures, boxed: float, photos: int, apart: int) -> tuple[s
         )
     if figures.as_is and figures.own and figures.as_is.low - figures.own.high > _SPENT:
         found.append(
-            f"To be cut out and pasted costs right answers by itself: {percent(figures.as_is.value)}"
-            f" as they are, {percent(figures.own.value)} on a new background of their own class. "
-            "Both sides of the comparison are pasted, so the reliance holds for pasted photos."
+            "To be cut out and pasted costs right answers by itself: "
+            f"{percent(figures.as_is.value)} as they are, {percent(figures.own.value)} on a new "
+            "background of their own class. Both sides of the comparison are pasted, so what is "
+            "said of the background holds for pasted photos."
         )
     return tuple(found)
+
+
+def lead(figures: Figures, object_name: str) -> str:
+    """What was done and what came out, for a reader who knows nothing of it yet."""
+    own, other, reliance = figures.own, figures.other, figures.reliance
+    if own is None or other is None or reliance is None:
+        return "Too few photos show both an object and a background."
+    return (
+        f"The same {object_name}s, cut out and put on other backgrounds: {percent(own.value)} are "
+        f"named right where the background speaks for their class, {percent(other.value)} where it "
+        f"speaks against it. So {_between(reliance)} in 100 answers turn with the background alone."
+    )
 
 
 def percent(value: float) -> str:
