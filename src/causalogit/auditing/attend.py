@@ -16,6 +16,7 @@ from causalogit.evaluate.attention import (
     suitable_method,
 )
 
+_CELLS = 5  # along a side of a map, at least: of fewer none is on the object alone
 _AT_ONCE = 16  # maps of large photos hold every activation of a layer
 
 
@@ -24,7 +25,7 @@ def method_for(subject: Subject, images: Images) -> AttentionMethod | None:
     if subject.module is None:
         return None
     photo, _ = images.read(torch.arange(1))
-    return suitable_method(subject.module, photo.to(subject.device))
+    return suitable_method(subject.module, photo.to(subject.device), _CELLS)
 
 
 def maps_of(
@@ -42,13 +43,19 @@ def maps_of(
         photos: `(B, K, H, W)`.
         answers: `(B,)`.
         method: how.
-        fine: for the eye: the hidden square takes smaller steps.
+        fine: for the eye: the hidden square takes small steps; otherwise it takes its own width.
     """
     assert subject.module is not None
-    stride = max(1, min(photos.shape[2:]) // 28) if fine else None
+    side = min(photos.shape[2:])
+    window = max(2, side // 7)
     where = subject.device
     return attention_maps(
-        subject.module, photos.to(where), answers.to(where), method, stride=stride
+        subject.module,
+        photos.to(where),
+        answers.to(where),
+        method,
+        window=window,
+        stride=max(1, side // 20) if fine else window,
     ).cpu()
 
 

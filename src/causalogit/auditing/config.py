@@ -90,7 +90,7 @@ class AuditConfig:
     seed: int = 0
     device: str = "auto"
     threshold: float = 0.1
-    attention: int = 200
+    attention: int = 100
     most_groups: int = 8
 
     def __post_init__(self) -> None:

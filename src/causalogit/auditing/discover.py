@@ -86,7 +86,7 @@ def _directions(looks: numpy.ndarray, seed: int) -> numpy.ndarray:
     count = min(_DIRECTIONS, *standard.shape)
     points = PCA(count, random_state=seed).fit_transform(standard)
     lengths = numpy.linalg.norm(points, axis=1, keepdims=True)
-    return points / numpy.maximum(lengths, numpy.finfo(float).tiny)
+    return numpy.asarray(points / numpy.maximum(lengths, numpy.finfo(float).tiny))
 
 
 def _silhouette(points: numpy.ndarray, groups: numpy.ndarray) -> float:

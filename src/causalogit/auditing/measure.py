@@ -24,6 +24,8 @@ from causalogit.data import Images
 LEAST_PART: Final = 0.01
 """Of a photo must be object, and as much background, for a swap to say anything."""
 
+_LEAST_LEFT = 0.25  # part of a photo that its background is made up from, if there is as much
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -131,13 +133,14 @@ def without_object(images: Tensor, masks: Tensor) -> Tensor:
 def background_alone(images: Tensor, masks: Tensor) -> Tensor:
     """Photos whose objects are covered with background, so that not even an outline is left.
 
-    What is covered is the object's box, a little grown: masks are rarely exact at their edge.
+    What is covered is the object's box, a little grown, since masks are rarely exact at their edge;
+    where that leaves too little background, the grown outline.
     """
-    side = min(images.shape[2:])
-    covered = dilate_masks(box_masks(masks), max(1, side // 32))
-    # where the grown box is all of the photo, the outline has to do
-    whole = covered.flatten(1).all(1)[:, None, None, None]
-    covered = torch.where(whole, masks, covered)
+    grow = max(1, min(images.shape[2:]) // 32)
+    covered = dilate_masks(box_masks(masks), grow)
+    for smaller in (dilate_masks(masks, grow), masks):
+        crowded = covered.mean((1, 2, 3), keepdim=True) > 1 - _LEAST_LEFT
+        covered = torch.where(crowded, smaller, covered)
     return counterfactual(images, covered, _fill(Tile(), images, covered))
 
 

@@ -29,7 +29,7 @@ MOST_CLASSES: Final = 24
 
 _MOST_SERIES = 72  # 1,000 classes or 10,000 photos make the page no larger
 _OF_A_CLASS = 4
-_ON_TOP = 5
+_ON_TOP = 3
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def _subject(model: nn.Module, config: AuditConfig) -> Subject:
     mean, std = config.model.mean, config.model.std
     subject = of_module(
         Normalized(model, mean, std).to(next(model.parameters()).device) if mean else model,
-        name=type(model).__name__,
+        name=type(model.model if isinstance(model, Normalized) else model).__name__,
         input_words=words_for(mean, std),
     )
     return replace(subject, outputs=config.model.outputs or None)

@@ -1,4 +1,4 @@
-"""The command line: a thin shell over `train`, `compare`, `evaluate`, `data` and the demo."""
+"""The command line: a thin shell over `train`, `compare`, `audit`, `data` and the others."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace
 
+from causalogit.auditing import AuditConfig
 from causalogit.cli import commands
 from causalogit.config import RunConfig
 from causalogit.core import Divergence
 from causalogit.data.compose import ComposeConfig
 from causalogit.presets import preset_names, preset_path
 
-_Config = TypeVar("_Config", RunConfig, ComposeConfig)
+_Config = TypeVar("_Config", RunConfig, ComposeConfig, AuditConfig)
 
 
 def build_parser() -> ArgumentParser:
@@ -51,6 +52,12 @@ def build_parser() -> ArgumentParser:
     evaluate.add_argument("checkpoint", type=str, help="a .ckpt file of a run's folder")
     evaluate.add_argument("--split", choices=("validation", "test"), default="test")
     subcommands.add_subcommand("evaluate", evaluate, help="test a checkpoint")
+
+    audit = _parser(commands.audit.__doc__, "audit CLASSIFIER")
+    audit.add_argument("classifier", type=str, help="a file, or module:function")
+    audit.add_argument("--out", type=str, default="audit", help="folder of the page and the rest")
+    audit.add_class_arguments(AuditConfig)
+    subcommands.add_subcommand("audit", audit, help="does a classifier rely on the background?")
 
     methods = ArgumentParser(description=commands.methods.__doc__)
     subcommands.add_subcommand("methods", methods, help="list the methods and their budgets")
@@ -135,6 +142,8 @@ def _dispatch(parser: ArgumentParser, parsed: Namespace) -> None:
     if "pairs" in options:
         options["pairs"] = _pairs(options["pairs"])
         options["config"] = _take(ComposeConfig, options)
+    elif name == "audit":
+        options["config"] = _take(AuditConfig, options)
     elif "data" in options:
         options["config"] = _take(RunConfig, options)
     command(**options)

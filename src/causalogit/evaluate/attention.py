@@ -84,12 +84,19 @@ def attention_maps(
     return torch.where(largest > 0, maps / largest.clamp_min(torch.finfo(maps.dtype).tiny), 0.0)
 
 
-def suitable_method(model: nn.Module, images: Tensor) -> AttentionMethod:
-    """Occlusion of small images; Grad-CAM of large ones, where the model has a convolution."""
+def suitable_method(model: nn.Module, images: Tensor, least_cells: int = 2) -> AttentionMethod:
+    """Occlusion of small images; Grad-CAM of large ones, where the model has a convolution.
+
+    Args:
+        model: maps images to logits.
+        images: `(B, K, H, W)`, on its device.
+        least_cells: along a side of a Grad-CAM that is fine enough.
+    """
     if min(images.shape[2:]) < _LARGE:
         return "occlusion"
     with eval_mode(model):
-        return "grad_cam" if spatial_convolutions(model, images[:1]) else "occlusion"
+        grids = [min(output.shape[2:]) for _, output in _spatial_outputs(model, images[:1])]
+    return "grad_cam" if grids and grids[-1] >= least_cells else "occlusion"
 
 
 def attention_inside(maps: Tensor, masks: Tensor) -> Tensor:
@@ -157,11 +164,15 @@ def _grad_cam(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
 
 def spatial_convolutions(model: nn.Module, images: Tensor) -> list[nn.Conv2d]:
     """The convolutions that run on more than one place (squeeze-and-excite has one), in order."""
-    ran: list[nn.Conv2d] = []
+    return [layer for layer, _ in _spatial_outputs(model, images)]
+
+
+def _spatial_outputs(model: nn.Module, images: Tensor) -> list[tuple[nn.Conv2d, Tensor]]:
+    ran: list[tuple[nn.Conv2d, Tensor]] = []
 
     def note(layer: nn.Module, _: object, output: Tensor) -> None:
         if isinstance(layer, nn.Conv2d) and output.shape[2:].numel() > 1:
-            ran.append(layer)
+            ran.append((layer, output))
 
     hooks = [m.register_forward_hook(note) for m in model.modules() if isinstance(m, nn.Conv2d)]
     try:
