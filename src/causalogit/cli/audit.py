@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -78,7 +79,7 @@ def find_segmenter(name: str | None) -> Segmenter | None:
     if name is None:
         return None
     try:
-        from causalogit import masks  # type: ignore[attr-defined]
+        masks = import_module("causalogit.masks")
     except ImportError as error:
         raise ValueError(
             f"segmenter '{name}': this version has no segmenters; give masks (data.mask_path), or "
@@ -94,9 +95,7 @@ def _device(name: str) -> torch.device:
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(
-            f"device '{name}' cannot be used here: set it to cpu, or to auto"
-        ) from error
+        raise ValueError(f"device '{name}' cannot be used here: set it to auto") from error
 
 
 def show(found: Audit, console: Console) -> None:
