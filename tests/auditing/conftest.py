@@ -13,7 +13,7 @@ CLASSES = ("hot", "cold")
 
 
 def make_samples(count: int = 120, correlation: float = 0.5, masks: str = "exact") -> Samples:
-    """Discs, red for "hot" and blue for "cold", on bright grounds (that go with "hot") or dark ones.
+    """Discs, red for "hot" and blue for "cold", on bright grounds (as "hot" ones are) or dark ones.
 
     A disc's class is in its red and blue, a ground's brightness in its green alone: what the one
     tells, the other cannot.

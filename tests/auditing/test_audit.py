@@ -95,6 +95,18 @@ def test_the_verdict_of_few_photos_is_that_it_cannot_be_told():
     assert found.verdict.word in ("unclear", "leans")
 
 
+def test_a_constant_answer_is_no_merit():
+    class Constant(nn.Module):
+        def forward(self, images):
+            return torch.tensor([[1.0, 0.0]]).expand(len(images), 2)
+
+    found = audit(Constant(), make_samples(), AuditConfig(attention=0), pictures=False)
+    assert found.overall.reliance.value == 0
+    assert found.verdict.word == "unclear"
+    assert {result.verdict.word for result in found.classes} == {"unclear"}
+    assert "hardly better than chance" in found.cautions[0]
+
+
 def test_telling_photos_turn_with_the_background():
     found = audit(Reads(1.0, 0.6), make_samples(), AuditConfig(attention=0), pictures=False)
     answers = found.per_photo

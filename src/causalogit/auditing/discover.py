@@ -53,8 +53,9 @@ def discover(looks: Tensor, usable: Tensor, most: int, seed: int) -> Discovered 
         return None
     points = _directions(looks[places].double().numpy(), seed)
     judged = numpy.linspace(0, len(points) - 1, min(len(points), _JUDGED)).round().astype(int)
+    distinct = len(numpy.unique(points.round(6), axis=0))  # painted backgrounds are often the same
     best: tuple[float, KMeans] | None = None
-    for count in range(2, most + 1):
+    for count in range(2, min(most, distinct) + 1):
         found = KMeans(count, n_init=4, random_state=seed).fit(points)
         silhouette = _silhouette(points[judged], found.labels_[judged])
         if best is None or silhouette > best[0]:

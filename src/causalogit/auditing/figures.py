@@ -30,7 +30,11 @@ def figures_of(measured: Measured, inside: Tensor, chosen: Tensor) -> Figures:
     m, labels = measured, measured.labels
     swapped, apart = chosen & m.swapped, chosen & m.apart
     own, other = ((a == labels)[swapped] for a in (m.own, m.other))
-    known = bool(apart.any())
+
+    def by_chance(some: Tensor, every: Tensor, answers: Tensor) -> float | None:
+        """Chance keeps these labels, and what the classifier says of photos of any class."""
+        return agreement_by_chance(labels[some], answers[every]) if some.any() else None
+
     return Figures(
         as_is=share((m.as_is == labels)[chosen]),
         own=share(own),
@@ -38,11 +42,13 @@ def figures_of(measured: Measured, inside: Tensor, chosen: Tensor) -> Figures:
         reliance=paired_difference(own, other),
         gone=share((m.gone == labels)[apart]),
         alone=share((m.alone == labels)[apart]),
-        # chance keeps the chosen labels and what the classifier says of photos of any class
-        gone_by_chance=agreement_by_chance(labels[apart], m.gone[m.apart]) if known else None,
-        alone_by_chance=agreement_by_chance(labels[apart], m.alone[m.apart]) if known else None,
+        own_by_chance=by_chance(swapped, m.swapped, m.own),
+        gone_by_chance=by_chance(apart, m.apart, m.gone),
+        alone_by_chance=by_chance(apart, m.apart, m.alone),
         unchanged=share((m.gone == m.as_is)[apart]),
-        unchanged_by_chance=agreement_by_chance(m.as_is[apart], m.gone[m.apart]) if known else None,
+        unchanged_by_chance=agreement_by_chance(m.as_is[apart], m.gone[m.apart])
+        if apart.any()
+        else None,
         attention=mean(inside[chosen]),
         area=m.area[chosen].mean().item(),
     )

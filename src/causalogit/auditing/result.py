@@ -36,7 +36,8 @@ class Figures:
             background alone.
         gone: share of photos whose class is still named once the object is filled with grey.
         alone: the same, on the background alone, which shows not even an outline.
-        gone_by_chance, alone_by_chance: what answers that know nothing of the photo would reach.
+        own_by_chance, gone_by_chance, alone_by_chance: what these answers would reach if they knew
+            nothing of the photo.
         unchanged: share of answers that stay when the object is gone.
         unchanged_by_chance: what two answers that know nothing of each other would reach.
         attention: share of the attention that lies on the object.
@@ -50,6 +51,7 @@ class Figures:
     reliance: Estimate | None
     gone: Estimate | None
     alone: Estimate | None
+    own_by_chance: float | None
     gone_by_chance: float | None
     alone_by_chance: float | None
     unchanged: Estimate | None

@@ -19,14 +19,18 @@ _TITLES: dict[Word, str] = {
 }
 
 
-def word_for(reliance: Estimate | None, threshold: float) -> Word:
-    """What an interval carries.
+def word_for(figures: Figures, threshold: float) -> Word:
+    """What the interval of the reliance carries.
 
     "relies" and "does_not": all of it is on one side of the threshold; "leans": it reaches over
-    the threshold, but not down to no effect at all; "unclear": it holds both.
+    the threshold, but not down to no effect at all; "unclear": it holds both, or the answers are no
+    better than chance even where the background helps, so that nothing could turn them.
     """
+    reliance = figures.reliance
     if reliance is None:
         return "unmeasured"
+    if _blind(figures):
+        return "unclear"
     if reliance.low >= threshold:
         return "relies"
     if reliance.high < threshold:
@@ -36,7 +40,7 @@ def word_for(reliance: Estimate | None, threshold: float) -> Word:
 
 def class_verdict(name: str, figures: Figures, threshold: float) -> Verdict:
     """One sentence on one class."""
-    word = word_for(figures.reliance, threshold)
+    word = word_for(figures, threshold)
     own, other, reliance = figures.own, figures.other, figures.reliance
     if own is None or other is None or reliance is None:
         return Verdict(word, "Not measured: too few photos have both an object and a background.")
@@ -44,13 +48,18 @@ def class_verdict(name: str, figures: Figures, threshold: float) -> Verdict:
         f"on a background that speaks for “{name}” {percent(own.value)} are named right, on one "
         f"that speaks against it {percent(other.value)}"
     )
-    if word == "relies":
-        text = f"Relies on the background: {compared}; {_between(reliance)} in 100 answers turn."
-    elif word == "leans":
-        text = f"The background has a say: {compared}; {_between(reliance)} in 100 answers turn."
-    elif word == "does_not":
-        most = max(1, round(100 * reliance.high))
-        text = f"Does not rely on the background: {compared}; at most {most} in 100 answers turn."
+    begins = {
+        "relies": "Relies on the background",
+        "leans": "The background has a say",
+        "does_not": "Does not rely on the background",
+    }
+    if word in begins:
+        text = f"{begins[word]}: {compared}; {_between(reliance)} in 100 answers turn with it."
+    elif _blind(figures):
+        text = (
+            f"Cannot be told: {compared}, and chance alone would reach "
+            f"{percent(figures.own_by_chance or 0)}."
+        )
     else:
         text = (
             f"Cannot be told from {reliance.n} photos: {compared}, a difference that may well be "
@@ -63,7 +72,7 @@ def class_verdict(name: str, figures: Figures, threshold: float) -> Verdict:
 
 def overall_verdict(figures: Figures, classes: Sequence[ClassResult], threshold: float) -> Verdict:
     """The headline, and where single classes differ from it."""
-    word = word_for(figures.reliance, threshold)
+    word = word_for(figures, threshold)
     text = _TITLES[word]
     if word in ("does_not", "leans", "unclear"):
         reliant = [found.name for found in classes if found.verdict.word == "relies"]
@@ -73,6 +82,12 @@ def overall_verdict(figures: Figures, classes: Sequence[ClassResult], threshold:
             of = f"{len(reliant)} of its {len(classes)} classes {verb}"
             text = f"{text} But {of}: {', '.join(reliant[:3])}{more}."
     return Verdict(word, text)
+
+
+def _blind(figures: Figures) -> bool:
+    """Whether the answers are no better than chance where the background speaks for them."""
+    own, chance = figures.own, figures.own_by_chance
+    return own is not None and chance is not None and own.low <= chance
 
 
 def cautions(figures: Figures, boxed: float, photos: int, apart: int) -> tuple[str, ...]:
@@ -134,4 +149,6 @@ def percent(value: float) -> str:
 
 def _between(estimate: Estimate) -> str:
     low, high = (round(100 * end) for end in (estimate.low, estimate.high))
+    if low <= 0:
+        return f"at most {max(1, high)}"
     return f"{low} to {high}" if high > low else f"{low}"
