@@ -65,7 +65,10 @@ def load_subject(place: str, config: ModelConfig, device: torch.device) -> Subje
         subject = _weights(path, config, device)
     elif path.suffix == ".ckpt":
         module, run = load_classifier(path)
-        subject = of_module(module.to(device), name=f"{run.method}, {run.model}")
+        subject = replace(
+            of_module(module.to(device), name=f"{run.method}, {run.model}"),
+            size=run.data.image_size,
+        )
     elif path.suffix == ".pt2":
         subject = read_exported(path, config, device)
     elif path.suffix in SCRIPTS and not _is_state_dict(path):

@@ -80,7 +80,7 @@ class AuditConfig:
         device: "cpu", "cuda", or "auto" for the GPU where there is one.
         threshold: share of the answers from which on a reliance on the background counts.
         attention: photos whose attention is mapped, at most, evenly spread over the set.
-        most_groups: groups of backgrounds that are looked for, at most.
+        most_groups: groups of backgrounds that are looked for, at most; they are named by letters.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -99,4 +99,7 @@ class AuditConfig:
             0 < self.threshold < 1, f"threshold is {self.threshold}: give a share between 0 and 1"
         )
         _require(self.attention >= 0, f"attention is {self.attention}: give 0 or more photos")
-        _require(self.most_groups > 1, f"most_groups is {self.most_groups}: give at least 2")
+        _require(
+            2 <= self.most_groups <= 26,
+            f"most_groups is {self.most_groups}: give a number from 2 to 26",
+        )

@@ -19,13 +19,13 @@ from causalogit.auditing.figures import (
     discovered_groups,
     figures_of,
     known_groups,
-    labels_in_outputs,
     per_photo,
     telling_photos,
 )
 from causalogit.auditing.foreign import words_for
 from causalogit.auditing.journal import Journal, OnStep
 from causalogit.auditing.measure import Measured, measure
+from causalogit.auditing.outputs import labels_in_outputs
 from causalogit.auditing.photos import file_names, with_masks
 from causalogit.auditing.pictures import take_pictures
 from causalogit.auditing.result import Audit, ClassResult
@@ -34,6 +34,7 @@ from causalogit.auditing.subject import Subject, of_module
 from causalogit.auditing.verdict import cautions, class_verdict, overall_verdict
 from causalogit.data import Samples
 from causalogit.models import Normalized
+from causalogit.train.environment import describe_environment
 
 _FORMAT = 1  # of the journal's results
 
@@ -113,7 +114,12 @@ def audit(
         discovered=None if found is None else discovered_groups(measured, found, attributes, names),
         attention_method=method,
         cautions=cautions(overall, measured.boxed.double().mean().item(), len(labels), apart),
-        settings={**asdict(config), "input": subject.input, "image_size": images.shape[-1]},
+        settings={
+            **asdict(config),
+            "input": subject.input,
+            "pixels": images.shape[1:],
+            "environment": describe_environment(),
+        },
         per_photo=per_photo(measured, inside, names, file_names(images)),
         pictures=take_pictures(subject, images, measured, names, classes, found, method)
         if pictures

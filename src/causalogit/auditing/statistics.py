@@ -62,7 +62,7 @@ def paired_difference(before: Tensor, after: Tensor) -> Estimate | None:
 
 
 def mean(values: Tensor) -> Estimate | None:
-    """The mean of `values` `(N,)` without nan, with Student's interval; None of fewer than two."""
+    """The mean of shares `(N,)` without nan, with Student's interval; None of fewer than two."""
     from scipy.stats import t
 
     values = values[~values.isnan()].double()
@@ -71,7 +71,7 @@ def mean(values: Tensor) -> Estimate | None:
         return None
     centre = values.mean().item()
     half = float(t.ppf(0.975, n - 1)) * values.std().item() / math.sqrt(n)
-    return Estimate(centre, centre - half, centre + half, n)
+    return Estimate(centre, max(0.0, centre - half), min(1.0, centre + half), n)
 
 
 def agreement_by_chance(answers: Tensor, others: Tensor) -> float:
