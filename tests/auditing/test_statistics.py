@@ -52,12 +52,13 @@ def test_intervals_hold_the_truth_in_about_95_of_100_sets(lost, won):
 
 
 def test_a_mean_leaves_out_what_is_not_known():
-    values = torch.tensor([0.1, 0.4, float("nan"), 0.7])
-    found = mean(values)
-    known = [0.1, 0.4, 0.7]
+    known = [0.35, 0.4, 0.45]
+    found = mean(torch.tensor([known[0], known[1], float("nan"), known[2]]))
     low, high = stats.t.interval(0.95, 2, 0.4, stats.sem(known))
     assert found.n == 3
     assert (found.low, found.high) == (pytest.approx(low, abs=1e-6), pytest.approx(high, abs=1e-6))
+    wide = mean(torch.tensor([0.1, 0.9]))
+    assert (wide.low, wide.high) == (0, 1)  # a share
 
 
 def test_nothing_of_no_photos():
