@@ -78,9 +78,8 @@ def overall_verdict(figures: Figures, classes: Sequence[ClassResult], threshold:
         reliant = [found.name for found in classes if found.verdict.word == "relies"]
         if reliant:
             more = f" and {len(reliant) - 3} more" if len(reliant) > 3 else ""
-            verb = "does" if len(reliant) == 1 else "do"
-            of = f"{len(reliant)} of its {len(classes)} classes {verb}"
-            text = f"{text} But {of}: {', '.join(reliant[:3])}{more}."
+            named = f"{', '.join(reliant[:3])}{more}"
+            text = f"{text} In {len(reliant)} of {len(classes)} classes it relies on it: {named}."
     return Verdict(word, text)
 
 
