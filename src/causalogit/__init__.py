@@ -8,8 +8,29 @@ metrics = clp.step(images, labels)
 clp.end_epoch()
 """
 
+from typing import TYPE_CHECKING, Any
+
 from causalogit.core import CausalLogitPerturbation, MetaObjective, PerturbationNetwork
+
+if TYPE_CHECKING:
+    from causalogit.auditing import Audit, AuditConfig, audit
 
 __version__ = "0.1.0"
 
-__all__ = ["CausalLogitPerturbation", "MetaObjective", "PerturbationNetwork"]
+__all__ = [
+    "Audit",
+    "AuditConfig",
+    "CausalLogitPerturbation",
+    "MetaObjective",
+    "PerturbationNetwork",
+    "audit",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """What needs more than torch is imported where it is first used."""
+    if name not in ("Audit", "AuditConfig", "audit"):
+        raise AttributeError(f"module 'causalogit' has no attribute '{name}'")
+    from causalogit import auditing
+
+    return getattr(auditing, name)

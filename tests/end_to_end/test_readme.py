@@ -19,7 +19,8 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README.read_text(), re.DOTALL)
 
 
-def test_python_blocks_run_as_they_stand():
+def test_python_blocks_run_as_they_stand(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     images, labels = torch.rand(40, 3, 28, 28), torch.arange(40) % 10
     masks = (torch.rand(40, 1, 28, 28) > 0.5).float()
     model = LeNet(10)
@@ -29,8 +30,12 @@ def test_python_blocks_run_as_they_stand():
         "loader": DataLoader(TensorDataset(images, labels), batch_size=20),
         "meta_loader": DataLoader(TensorDataset(images, labels), batch_size=10),
         "epochs": 2,
+        "dataset": TensorDataset(images, labels, masks),
     }
-    first, second = blocks("python")
+    looked_at, first, second = blocks("python")
+    exec(looked_at, names)
+    assert (tmp_path / "audit.html").is_file()
+    assert len(names["table"]) == 10
     exec(first, names)
     assert "loss/meta" in names["metrics"]
     names["meta_loader"] = DataLoader(TensorDataset(images, labels, masks), batch_size=10)

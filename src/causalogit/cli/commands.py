@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from causalogit.cli.audit import audit
 from causalogit.cli.progress import run_bars
 from causalogit.cli.tables import (
     masks_table,
@@ -30,6 +31,18 @@ from causalogit.train import load_run
 from causalogit.train import train as run_training
 from causalogit.train.compare import run_folder
 from causalogit.train.load import load_model
+
+__all__ = [
+    "audit",
+    "compare",
+    "data_compose",
+    "data_sources",
+    "demo",
+    "evaluate",
+    "methods",
+    "presets",
+    "train",
+]
 
 DEMO_METHODS = ("erm", "meta_lp", "clp", "clp_factual")
 

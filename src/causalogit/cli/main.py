@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace
 
+from causalogit.auditing import AuditConfig
 from causalogit.cli import commands
 from causalogit.config import RunConfig
 from causalogit.core import Divergence
@@ -18,7 +19,7 @@ from causalogit.data.compose import ComposeConfig
 from causalogit.data.masking import MasksConfig
 from causalogit.presets import preset_names, preset_path
 
-_Config = TypeVar("_Config", RunConfig, ComposeConfig, MasksConfig)
+_Config = TypeVar("_Config", RunConfig, ComposeConfig, MasksConfig, AuditConfig)
 
 
 def build_parser() -> ArgumentParser:
@@ -57,6 +58,11 @@ def build_parser() -> ArgumentParser:
     masks.add_argument("--out", type=str, default="masks", help="folder of the masks")
     masks.add_class_arguments(MasksConfig)
     subcommands.add_subcommand("masks", masks, help="make masks of photos, and look at them")
+    audit = _parser(commands.audit.__doc__, "audit CLASSIFIER")
+    audit.add_argument("classifier", type=str, help="a file, or module:function")
+    audit.add_argument("--out", type=str, default="audit", help="folder of the page and the rest")
+    audit.add_class_arguments(AuditConfig)
+    subcommands.add_subcommand("audit", audit, help="does a classifier rely on the background?")
 
     methods = ArgumentParser(description=commands.methods.__doc__)
     subcommands.add_subcommand("methods", methods, help="list the methods and their budgets")
@@ -143,6 +149,8 @@ def _dispatch(parser: ArgumentParser, parsed: Namespace) -> None:
         options["config"] = _take(ComposeConfig, options)
     elif name == "masks":
         options["config"] = _take(MasksConfig, options)
+    elif name == "audit":
+        options["config"] = _take(AuditConfig, options)
     elif "data" in options:
         options["config"] = _take(RunConfig, options)
     command(**options)

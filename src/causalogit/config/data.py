@@ -110,6 +110,8 @@ class DataConfig:
         path: where a named data set lies, in place of its download.
         image_size: pixels of a side, for photos (the short side is resized, the middle kept); null
             for the source's default (photos: 224).
+        memory: MiB of decoded photos that are kept; a set that needs more is decoded anew at every
+            read.
         masks: masks that training images have: their exact outline, its box, the outline dilated or
             eroded by 2 pixels or shifted by 3; a box in the centre of every image, for sources
             without masks ("centre"); or what a small network finds that has learned the masks of
@@ -136,6 +138,7 @@ class DataConfig:
     source: str = "digits"
     path: str | None = None
     image_size: int | None = None
+    memory: int = 2048
     masks: Literal["exact", "box", "dilated", "eroded", "shifted", "centre", "learned"] = "exact"
     masked_share: float = 1.0
     mask_path: str | None = None
@@ -156,6 +159,7 @@ class DataConfig:
                 size is None or size > 0,
                 f"data.{name} is {size}: give a positive number, or null for the default",
             )
+        require(self.memory >= 0, f"data.memory is {self.memory}: give a number of MiB, from 0 on")
         require(
             0 <= self.masked_share <= 1,
             f"data.masked_share is {self.masked_share}: give a share between 0 and 1",

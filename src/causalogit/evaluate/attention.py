@@ -25,6 +25,7 @@ from causalogit.evaluate.modes import eval_mode
 
 AttentionMethod = Literal["occlusion", "grad_cam"]
 
+_LARGE = 96  # pixels of a side from which occlusion takes too many passes
 _PASS = 256  # images in one forward pass: more leave the caches of a CPU
 
 
@@ -81,6 +82,21 @@ def attention_maps(
     maps = maps.clamp_min(0)
     largest = maps.flatten(1).amax(1)[:, None, None]
     return torch.where(largest > 0, maps / largest.clamp_min(torch.finfo(maps.dtype).tiny), 0.0)
+
+
+def suitable_method(model: nn.Module, images: Tensor, least_cells: int = 2) -> AttentionMethod:
+    """Occlusion of small images; Grad-CAM of large ones, where the model has a convolution.
+
+    Args:
+        model: maps images to logits.
+        images: `(B, K, H, W)`, on its device.
+        least_cells: along a side of a Grad-CAM that is fine enough.
+    """
+    if min(images.shape[2:]) < _LARGE:
+        return "occlusion"
+    with eval_mode(model):
+        grids = [min(output.shape[2:]) for _, output in _spatial_outputs(model, images[:1])]
+    return "grad_cam" if grids and grids[-1] >= least_cells else "occlusion"
 
 
 def attention_inside(maps: Tensor, masks: Tensor) -> Tensor:
@@ -146,13 +162,17 @@ def _grad_cam(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     return F.interpolate(torch.cat(parts), size, mode="bilinear", align_corners=False).squeeze(1)
 
 
-def _last_convolution(model: nn.Module, images: Tensor) -> nn.Conv2d:
-    """The convolution that runs last on more than one place (squeeze-and-excite has one)."""
-    ran: list[nn.Conv2d] = []
+def spatial_convolutions(model: nn.Module, images: Tensor) -> list[nn.Conv2d]:
+    """The convolutions that run on more than one place (squeeze-and-excite has one), in order."""
+    return [layer for layer, _ in _spatial_outputs(model, images)]
+
+
+def _spatial_outputs(model: nn.Module, images: Tensor) -> list[tuple[nn.Conv2d, Tensor]]:
+    ran: list[tuple[nn.Conv2d, Tensor]] = []
 
     def note(layer: nn.Module, _: object, output: Tensor) -> None:
         if isinstance(layer, nn.Conv2d) and output.shape[2:].numel() > 1:
-            ran.append(layer)
+            ran.append((layer, output))
 
     hooks = [m.register_forward_hook(note) for m in model.modules() if isinstance(m, nn.Conv2d)]
     try:
@@ -161,6 +181,11 @@ def _last_convolution(model: nn.Module, images: Tensor) -> nn.Conv2d:
     finally:
         for hook in hooks:
             hook.remove()
+    return ran
+
+
+def _last_convolution(model: nn.Module, images: Tensor) -> nn.Conv2d:
+    ran = spatial_convolutions(model, images)
     if not ran:
         raise ValueError("grad_cam needs a convolution with a spatial output: use 'occlusion'")
     return ran[-1]

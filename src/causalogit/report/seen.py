@@ -5,23 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from causalogit.evaluate.attention import AttentionMethod, attention_maps
+from causalogit.evaluate.attention import AttentionMethod, attention_maps, suitable_method
 from causalogit.train.load import LoadedRun
 
-_LARGE = 96  # pixels of a side from which occlusion takes too many passes
 _PLACES = 28  # of the hidden square along a side, where a map is to be looked at
 
 
 def attention_method(run: LoadedRun) -> AttentionMethod:
-    """Occlusion of small images; Grad-CAM of large ones, where the model has a convolution."""
-    if min(run.data.test.images.shape[1:]) < _LARGE:
-        return "occlusion"
-    try:
-        few = run.data.test.batch(torch.arange(1)).images
-        attention_maps(run.model, few, torch.zeros(1, dtype=torch.long), "grad_cam")
-    except ValueError:
-        return "occlusion"
-    return "grad_cam"
+    """The method that suits the run's images and model."""
+    return suitable_method(run.model, run.data.test.batch(torch.arange(1)).images)
 
 
 def see(run: LoadedRun, images: Tensor, answers: Tensor, *, fine: bool = False) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from causalogit.config import RunConfig, config_from_dict
 from causalogit.core import PerturbedLogits, WeightedSamples
+from causalogit.core.classifier import find_head
 from causalogit.data import Data
 from causalogit.methods import run_data
 from causalogit.models import build_model
@@ -40,6 +41,33 @@ def load_model(checkpoint: Path) -> tuple[nn.Module, RunConfig, Data]:
     except RuntimeError as error:
         raise ValueError(f"{checkpoint}: the weights do not fit {config.model}: {error}") from error
     return model.eval(), config, data
+
+
+def load_classifier(checkpoint: Path, channels: int = 3) -> tuple[nn.Module, RunConfig]:
+    """The classifier of a checkpoint and its config alone, for photos other than the run's own.
+
+    Args:
+        checkpoint: of a run.
+        channels: of the images it was trained on.
+
+    Raises:
+        ValueError: the file is missing, truncated or foreign, or does not fit its own config.
+    """
+    state = load_checkpoint(checkpoint)
+    config = config_from_dict(state["config"])
+
+    def build(num_classes: int) -> nn.Module:
+        return build_model(
+            config.model, num_classes, channels, config.seed, config.weights, read=False
+        )
+
+    name = find_head(build(2), 2)[0]  # how many classes, its last layer tells
+    try:
+        model = build(len(state["model"][f"{name}.weight"]))
+        model.load_state_dict(state["model"])
+    except (KeyError, RuntimeError) as error:
+        raise ValueError(f"{checkpoint}: the weights do not fit {config.model}: {error}") from error
+    return model.eval(), config
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from causalogit.data.sources.files import Record, photos
+from causalogit.data.sources.files import Record
 from causalogit.data.sources.files.photos import Photos, in_threads
 
 
@@ -43,9 +43,8 @@ def test_what_was_read_is_kept(records):
     assert torch.equal(images.read(torch.arange(39, -1, -1))[0], first.flip(0))
 
 
-def test_a_set_without_room_is_read_anew_every_time(records, monkeypatch):
-    monkeypatch.setattr(photos, "KEPT_BYTES", 40 * 3 * 8 * 8 - 1)
-    images = Photos(records, 8)
+def test_a_set_without_room_is_read_anew_every_time(records):
+    images = Photos(records, 8, memory=0)
     assert not images.keeps
     order = torch.randint(40, (300,))
     found = images.read(order)[0]

@@ -48,6 +48,7 @@ def celeba(config: DataConfig) -> Samples:
         records,
         source=f"celeba in {root}",
         size=config.image_size or PHOTO_SIZE,
+        memory=config.memory,
         decode=False,
         class_names=("not blond", "blond"),
         attribute_names=("female", "male"),

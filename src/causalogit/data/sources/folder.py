@@ -23,7 +23,10 @@ def photo_folder(config: DataConfig) -> Samples:
     """
     records = folder_records(Path(config.source), config.mask_path)
     return samples_from_records(
-        records, source=str(Path(config.source)), size=config.image_size or PHOTO_SIZE
+        records,
+        source=str(Path(config.source)),
+        size=config.image_size or PHOTO_SIZE,
+        memory=config.memory,
     )
 
 

@@ -99,6 +99,7 @@ def _read(config: DataConfig, file: Path, place: Place, page: str) -> Samples:
         records,
         source=str(file),
         size=config.image_size or PHOTO_SIZE,
+        memory=config.memory,
         decode=False,
         class_names=classes,
         attribute_names=ATTRIBUTES,

@@ -57,7 +57,7 @@ def hub(config: DataConfig) -> Samples:
     if len(class_names) < 2:
         raise ValueError(f"data.source hf:{name} has one class: give at least two")
     samples = Samples(
-        _images(name, parts, image, mask, config.image_size or PHOTO_SIZE),
+        _images(name, parts, image, mask, config.image_size or PHOTO_SIZE, config.memory),
         labels,
         class_names,
         parts=torch.cat(
@@ -149,7 +149,9 @@ def _numbers(name: str, parts: Parts, column: str) -> tuple[Tensor, tuple[str, .
     return torch.tensor([place[value] for value in values]), tuple(map(str, names))
 
 
-def _images(name: str, parts: Parts, image: str, mask: str | None, size: int) -> LazyImages:
+def _images(
+    name: str, parts: Parts, image: str, mask: str | None, size: int, memory: int
+) -> LazyImages:
     """Images that are fetched in the order asked for, and decoded in threads."""
     from datasets import Image
 
@@ -182,7 +184,7 @@ def _images(name: str, parts: Parts, image: str, mask: str | None, size: int) ->
             rows.append((f"{splits[part]}, row {row}", raw[part][row]))
         yield from in_threads(decode_row, rows)
 
-    return LazyImages(int(starts[-1]), size, mask is not None, decode_batch)
+    return LazyImages(int(starts[-1]), size, mask is not None, decode_batch, memory)
 
 
 def _content(value: Mapping[str, Any] | None) -> bytes:

@@ -44,6 +44,7 @@ def imagenet_lt(config: DataConfig) -> Samples:
         records,
         source=f"imagenet_lt in {root}",
         size=config.image_size or PHOTO_SIZE,
+        memory=config.memory,
         decode=False,
         class_names=names,
     )

@@ -40,8 +40,12 @@ def manifest(config: DataConfig) -> Samples:
     path = Path(config.source)
     if config.mask_path is not None:
         raise ValueError(f"data.mask_path is for folders: name the masks of {path} in column mask")
-    records = manifest_records(path)
-    return samples_from_records(records, source=str(path), size=config.image_size or PHOTO_SIZE)
+    return samples_from_records(
+        manifest_records(path),
+        source=str(path),
+        size=config.image_size or PHOTO_SIZE,
+        memory=config.memory,
+    )
 
 
 def manifest_records(path: Path) -> list[Record]:

@@ -62,6 +62,7 @@ def _read(
         found.records,
         source=str(root / METADATA),
         size=config.image_size or PHOTO_SIZE,
+        memory=config.memory,
         class_names=found.classes,
         attribute_names=found.attributes,
         object_name="object" if found.names_labels else object_name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -13,9 +13,6 @@ from torch import Tensor
 from causalogit.data.images import Pixels, as_float
 from causalogit.data.sources.files.decode import Decoded, Unusable, decode
 from causalogit.data.sources.files.record import Record
-
-KEPT_BYTES: Final = 2 * 2**30
-"""A set whose 8-bit pixels need more than this is decoded anew at every read."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -30,6 +27,7 @@ class LazyImages:
         has_masks: whether `decode_batch` gives masks.
         decode_batch: 8-bit pixels `(3, size, size)` of the images at these places, with the mask as
             a fourth channel, if any; in this order.
+        memory: MiB of 8-bit pixels that are kept; a set that needs more is decoded at every read.
     """
 
     def __init__(
@@ -38,13 +36,14 @@ class LazyImages:
         size: int,
         has_masks: bool,
         decode_batch: Callable[[Sequence[int]], Iterable[Tensor]],
+        memory: int = 2048,
     ) -> None:
         self._shape = (3 + has_masks, size, size)
         self._count = count
         self._decode_batch = decode_batch
         self._known = torch.zeros(count, dtype=torch.bool)
         self._kept: Tensor | None = None
-        if count * self._shape[0] * size * size <= KEPT_BYTES:
+        if count * self._shape[0] * size * size <= memory * 2**20:
             self._kept = torch.empty(count, *self._shape, dtype=torch.uint8)
 
     @property
@@ -88,9 +87,9 @@ class LazyImages:
 class Photos(LazyImages):
     """The photos of records; a file that cannot be used is a ValueError that names it."""
 
-    def __init__(self, records: Sequence[Record], size: int) -> None:
+    def __init__(self, records: Sequence[Record], size: int, memory: int = 2048) -> None:
         has_masks = any(record.masked for record in records)
-        super().__init__(len(records), size, has_masks, self._read_files)
+        super().__init__(len(records), size, has_masks, self._read_files, memory)
         self.records = records
 
     def look(self) -> Iterator[Decoded | Unusable]:

@@ -30,6 +30,7 @@ def samples_from_records(
     *,
     source: str,
     size: int,
+    memory: int = 2048,
     decode: bool = True,
     class_names: Sequence[str] | None = None,
     attribute_names: Sequence[str] | None = None,
@@ -44,6 +45,7 @@ def samples_from_records(
         records: N photos.
         source: their common name, for messages.
         size: pixels of a side.
+        memory: MiB of decoded photos that are kept, see `LazyImages`.
         decode: decode every photo and mask for the check (what it gives is kept, where there is
             room); otherwise look only whether all files exist.
         class_names: in the order of the labels' numbers; None for those of the training rows,
@@ -61,7 +63,7 @@ def samples_from_records(
     )
     stamps = tuple(map(_stamp, records)) if decode else ()
     check = _checked if decode else _checked.__wrapped__
-    return check(tuple(records), stamps, source, size, decode, *names, object_name)
+    return check(tuple(records), stamps, source, size, memory, decode, *names, object_name)
 
 
 @lru_cache(maxsize=1)  # the runs of a study share what was decoded
@@ -70,6 +72,7 @@ def _checked(
     stamps: tuple[object, ...],
     source: str,
     size: int,
+    memory: int,
     decode: bool,
     class_names: tuple[str, ...] | None,
     attribute_names: tuple[str, ...] | None,
@@ -77,7 +80,7 @@ def _checked(
 ) -> Samples:
     if not records:
         raise ValueError(f"{source} has no images")
-    photos = Photos(records, size)
+    photos = Photos(records, size, memory)
     problems = row_problems(records, class_names)
     found, digests = file_problems(photos) if decode else missing_files(records)
     twice, again = copies(records, digests)

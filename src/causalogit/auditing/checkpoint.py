@@ -1,0 +1,160 @@
+"""The classifier to be audited, read from a file: ours, or from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from causalogit.auditing.config import ModelConfig
+from causalogit.auditing.foreign import (
+    SCRIPTS,
+    read_exported,
+    read_function,
+    read_onnx,
+    read_script,
+    words_for,
+)
+from causalogit.auditing.subject import Subject, of_module
+from causalogit.core.classifier import find_head
+from causalogit.models import Normalized, build_model, load_weights
+from causalogit.models.weights import SUFFIXES, read_weights
+from causalogit.train.checkpoint import load_checkpoint
+from causalogit.train.load import load_classifier
+
+_TORCHVISION = "torchvision:"
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # all of torchvision's classifiers
+
+
+def load_subject(place: str, config: ModelConfig, device: torch.device) -> Subject:
+    """A classifier by its file, or by the function that makes it.
+
+    | `place` | read as | runs code from it |
+    |---|---|---|
+    | `.ckpt` | a checkpoint of a run | no |
+    | `.safetensors`, `.pth`, `.pt` with `architecture` | weights of timm or torchvision | no |
+    | `.onnx` | ONNX, through onnxruntime | no |
+    | `.pt`, `.pth`, `.ts` without `architecture` | TorchScript | needs `trust` |
+    | `.pt2` | `torch.export` | needs `trust` |
+    | `module:function` | what the function returns: an `nn.Module` | it is your own |
+
+    Args:
+        place: the file, or "module:function" (looked for in the working directory as well).
+        config: how to read it.
+        device: where it computes (ONNX: the CPU).
+
+    Raises:
+        ValueError: there is no such file, or it cannot be read safely, or it fits nothing.
+    """
+    path = Path(place)
+    if ":" in place and not path.exists() and path.suffix not in (*SUFFIXES, ".onnx", ".ckpt"):
+        module, words = _normalized(read_function(place), config, None)
+        subject = of_module(module.to(device).eval(), name=place, input_words=words)
+    elif not path.is_file():
+        raise ValueError(
+            f"{place}: there is no such file; give a checkpoint (.ckpt, .safetensors, .pth, .onnx, "
+            ".pt2, TorchScript), or module:function"
+        )
+    elif path.suffix == ".onnx":
+        subject = read_onnx(path, config)
+    elif config.architecture is not None:
+        subject = _weights(path, config, device)
+    elif path.suffix == ".ckpt":
+        module, run = load_classifier(path)
+        subject = replace(
+            of_module(module.to(device), name=f"{run.method}, {run.model}"),
+            size=run.data.image_size,
+        )
+    elif path.suffix == ".pt2":
+        subject = read_exported(path, config, device)
+    elif path.suffix in SCRIPTS and not _is_state_dict(path):
+        module, words = _normalized(read_script(path, config.trust), config, None)
+        subject = of_module(module.to(device), name=path.name, input_words=words)
+    else:
+        raise ValueError(
+            f"{path} holds weights alone: say what they belong to with model.architecture, a model "
+            "of timm (resnet18) or of torchvision (torchvision:resnet18)"
+        )
+    return _named(subject, config)
+
+
+def _weights(path: Path, config: ModelConfig, device: torch.device) -> Subject:
+    """A state dict in the architecture that it belongs to."""
+    name = config.architecture or ""
+    found = _state_dict(path)
+    probe = _build(name, 2)
+    head = find_head(probe, 2)[0]
+    if f"{head}.weight" not in found:
+        raise ValueError(
+            f"{path} does not fit {name}: it has no {head}.weight; set model.architecture to the "
+            "model that these weights belong to"
+        )
+    classes = len(found[f"{head}.weight"])
+    module = _build(name, classes)
+    load_weights(module, path, classes)
+    known: Mapping[str, Any] = getattr(probe, "pretrained_cfg", None) or {}
+    usual = _IMAGENET if name.startswith(_TORCHVISION) else (known.get("mean"), known.get("std"))
+    whole, words = _normalized(module, config, usual if usual[0] else None)
+    subject = of_module(whole.to(device).eval(), name=name, input_words=words)
+    size = known.get("input_size", (3, 224, 224) if usual[0] else None)
+    return replace(subject, size=None if size is None else int(size[-1]))
+
+
+def _state_dict(path: Path) -> dict[str, Tensor]:
+    """Weights by name; those of a checkpoint of ours as well."""
+    if path.suffix == ".ckpt":
+        return dict(load_checkpoint(path)["model"])
+    return read_weights(path)
+
+
+def _build(name: str, classes: int) -> nn.Module:
+    if not name.startswith(_TORCHVISION):
+        return build_model(name, classes, 3, seed=0)
+    from torchvision.models import get_model, list_models
+
+    plain = name.removeprefix(_TORCHVISION)
+    if plain not in list_models():
+        raise ValueError(f"model.architecture '{name}' is not known to torchvision")
+    model: nn.Module = get_model(plain, weights=None, num_classes=classes)
+    return model
+
+
+def _normalized(
+    module: nn.Module, config: ModelConfig, usual: tuple[Any, Any] | None
+) -> tuple[nn.Module, str]:
+    """A module that takes photos in [0, 1], and how it makes of them what it was trained on."""
+    mean, std = (config.mean, config.std) if config.mean else usual or ((), ())
+    return Normalized(module, mean, std) if len(mean) else module, words_for(mean, std)
+
+
+def _is_state_dict(path: Path) -> bool:
+    """Whether a file is a pickle of tensors alone; a zip archive of TorchScript is none."""
+    try:
+        read_weights(path)
+    except ValueError:
+        return False
+    return True
+
+
+def _named(subject: Subject, config: ModelConfig) -> Subject:
+    """The subject with the names of its outputs, if given."""
+    if not config.outputs:
+        return subject
+    names = config.outputs
+    if len(names) == 1:
+        file = Path(names[0])
+        if not file.is_file():
+            raise ValueError(
+                f"model.outputs {names[0]}: there is no such file; give a text file with a name a "
+                "line, or the names themselves"
+            )
+        lines = file.read_text(encoding="utf-8").splitlines()
+        names = tuple(line.strip() for line in lines if line.strip())
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"model.outputs names '{twice[0]}' twice: give every output its own name")
+    return replace(subject, outputs=names)

@@ -1,0 +1,116 @@
+"""What an audit has measured so far, batch by batch, so that it goes on where it was stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+Rows = dict[str, Tensor]
+OnStep = Callable[[str, int, int], None]
+"""Told the stage, the photos done and the photos in all."""
+
+_HEAD = struct.Struct("<Q16s")  # length and digest of the record that follows
+
+
+class Journal:
+    """Results of batches, appended to a file; of one cut off in the middle the rest is kept.
+
+    Args:
+        path: the file; None keeps everything in memory alone.
+        key: what the results depend on; a file of another key begins anew.
+    """
+
+    def __init__(self, path: Path | None, key: Mapping[str, object]) -> None:
+        self._path = path
+        self._known: dict[str, Rows] = {}
+        if path is None:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        head = json.dumps(key, sort_keys=True).encode()
+        end = self._replay(path, head) if path.is_file() else 0
+        if end:
+            os.truncate(path, end)  # a record that was being written when the audit stopped
+        else:
+            with path.open("wb") as file:
+                file.write(_framed(head))
+
+    def rows(
+        self,
+        stage: str,
+        places: Tensor,
+        batch_size: int,
+        measure: Callable[[Tensor], Rows],
+        on_step: OnStep | None = None,
+    ) -> Rows:
+        """What `measure` gives for `places` `(N,)`, in batches; what is known is not measured anew.
+
+        Args:
+            stage: a name for these measurements.
+            places: of the photos.
+            batch_size: photos in a batch.
+            measure: from places `(B,)` to named results `(B, ...)`.
+            on_step: told how far it is.
+
+        Returns:
+            The named results `(N, ...)`.
+        """
+        parts: list[Rows] = []
+        done = 0
+        for number, some in enumerate(places.split(batch_size)):
+            name = f"{stage}/{number}"
+            if name not in self._known:
+                self._append(name, measure(some))
+            parts.append(self._known.pop(name))
+            done += len(some)
+            if on_step is not None:
+                on_step(stage, done, len(places))
+        return {field: torch.cat([part[field] for part in parts]) for field in parts[0]}
+
+    def _append(self, name: str, rows: Rows) -> None:
+        self._known[name] = rows
+        if self._path is not None:
+            record = save({k: v.contiguous() for k, v in rows.items()}, {"name": name})
+            with self._path.open("ab") as file:
+                file.write(_framed(record))
+                file.flush()
+                os.fsync(file.fileno())
+
+    def _replay(self, path: Path, head: bytes) -> int:
+        """Take in all whole records; gives where they end, 0 for a file of another key."""
+        with path.open("rb") as file:
+            if _next(file) != head:
+                return 0
+            end = file.tell()
+            while (record := _next(file)) is not None:
+                (size,) = struct.unpack_from("<Q", record)
+                name = json.loads(record[8 : 8 + size])["__metadata__"]["name"]
+                self._known[name] = load(record)
+                end = file.tell()
+        return end
+
+
+def _framed(record: bytes) -> bytes:
+    return _HEAD.pack(len(record), _digest(record)) + record
+
+
+def _next(file: IO[bytes]) -> bytes | None:
+    """The next record; None where there is no other whole one."""
+    head = file.read(_HEAD.size)
+    if len(head) < _HEAD.size:
+        return None
+    size, digest = _HEAD.unpack(head)
+    record = file.read(size)
+    return record if _digest(record) == digest else None
+
+
+def _digest(record: bytes) -> bytes:
+    return hashlib.blake2b(record, digest_size=16).digest()

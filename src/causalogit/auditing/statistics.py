@@ -1,0 +1,84 @@
+"""Figures with their 95 % intervals; every one says of how many photos it is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_Z = 1.959964  # the normal distribution's 97.5 % point
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with a 95 % interval.
+
+    Attributes:
+        value: the figure.
+        low, high: the interval's ends.
+        n: photos that it is of.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def share(hits: Tensor) -> Estimate | None:
+    """The share of True among `hits` `(N,)`, with Wilson's interval; None of no photos.
+
+    Source: Wilson 1927, JASA 22; it stays inside of [0, 1] and holds for few photos too.
+    """
+    n = len(hits)
+    if not n:
+        return None
+    p = hits.double().mean().item()
+    centre = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+    half = _Z / (1 + _Z**2 / n) * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2))
+    # rounding must not push an end past the figure itself
+    return Estimate(p, max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half)), n)
+
+
+def paired_difference(before: Tensor, after: Tensor) -> Estimate | None:
+    """The share of True in `before` less that in `after`, both `(N,)`, of the same photos.
+
+    The interval is Wald's after half a photo was added to each of the four cells (Agresti and Min
+    2005, Statistics in Medicine 24): unlike Wald's own it does not shrink to a point where no photo
+    differs. None of no photos.
+    """
+    n = len(before)
+    if not n:
+        return None
+    lost, won = int((before & ~after).sum()), int((~before & after).sum())
+    more, all_of_them = lost + won + 1, n + 2
+    centre = (lost - won) / all_of_them
+    half = _Z * math.sqrt(max(0.0, more - (lost - won) ** 2 / all_of_them)) / all_of_them
+    value = (lost - won) / n
+    low, high = min(value, centre - half), max(value, centre + half)
+    return Estimate(value, max(-1.0, low), min(1.0, high), n)
+
+
+def mean(values: Tensor) -> Estimate | None:
+    """The mean of shares `(N,)` without nan, with Student's interval; None of fewer than two."""
+    from scipy.stats import t
+
+    values = values[~values.isnan()].double()
+    n = len(values)
+    if n < 2:
+        return None
+    centre = values.mean().item()
+    half = float(t.ppf(0.975, n - 1)) * values.std().item() / math.sqrt(n)
+    return Estimate(centre, max(0.0, centre - half), min(1.0, centre + half), n)
+
+
+def agreement_by_chance(answers: Tensor, others: Tensor) -> float:
+    """How often two lists of classes `(N,)` would agree if one knew nothing of the other.
+
+    Both keep how often they name each class; 1 / C of C classes named alike often.
+    """
+    count = int(torch.cat([answers, others]).max()) + 1
+    shares = [torch.bincount(a, minlength=count).double() / len(a) for a in (answers, others)]
+    return float(shares[0] @ shares[1])

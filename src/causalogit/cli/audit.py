@@ -1,0 +1,166 @@
+"""The command `audit`: which classifier, which photos, then a table, a file and a page."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import torch
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from causalogit.auditing import Audit, AuditConfig, Estimate, Segmenter, Subject
+from causalogit.auditing import audit as run_audit
+from causalogit.auditing.checkpoint import load_subject
+from causalogit.auditing.photos import from_run, from_source
+from causalogit.auditing.subject import of_module
+from causalogit.auditing.verdict import lead
+from causalogit.cli.progress import run_bars
+from causalogit.data import Samples
+from causalogit.train.load import load_model
+
+
+def audit(config: AuditConfig, classifier: str, out: str) -> None:
+    """Does a classifier rely on the object or on its background? Measured, and shown in pictures.
+
+    CLASSIFIER is a checkpoint of a run (then the photos are its own test set, unless data.source
+    names others), weights of timm or torchvision (.safetensors, .pth; with model.architecture), an
+    ONNX file, TorchScript or torch.export (with model.trust), or module:function that returns an
+    nn.Module. Photos need masks or boxes, or a segmenter. Writes audit.html, audit.json and
+    audit.progress; an audit that was stopped goes on where it was.
+    """
+    device = _device(config.device)
+    subject, samples, name = _inputs(config, classifier, device)
+    folder = Path(out)
+    with run_bars("photos") as bars:
+        found = run_audit(
+            subject,
+            samples,
+            config,
+            segmenter=find_segmenter(config.segmenter),
+            data_name=name,
+            progress=folder / "audit.progress",
+            on_step=bars,
+        )
+    found.to_json(folder / "audit.json")
+    page = found.to_html(folder / "audit.html")
+    show(found, Console())
+    Console().print(f"page: {page}", soft_wrap=True)
+
+
+def _inputs(
+    config: AuditConfig, classifier: str, device: torch.device
+) -> tuple[Subject, Samples, str]:
+    """The classifier, the photos, and what these are called."""
+    split = config.data.split
+    if config.data.source is None:
+        if Path(classifier).suffix != ".ckpt" or config.model.architecture is not None:
+            raise ValueError(
+                "which photos? Give data.source, a folder CLASS/PHOTO or a table; only a "
+                "checkpoint of a run (.ckpt) names its own"
+            )
+        model, run, data = load_model(Path(classifier))
+        samples = from_run(data, split or "test")
+        subject = of_module(model.to(device), name=f"{run.method}, {run.model}")
+        return subject, samples, f"{data.name}, {split or 'test'}"
+    subject = load_subject(classifier, config.model, device)
+    samples = from_source(config.data, subject.size)
+    return subject, samples, config.data.source + (f", {split}" if split else "")
+
+
+def find_segmenter(name: str | None) -> Segmenter | None:
+    """A segmenter by its name.
+
+    Raises:
+        ValueError: there are none in this version, or none of this name.
+    """
+    if name is None:
+        return None
+    try:
+        masks = import_module("causalogit.masks")
+    except ImportError as error:
+        raise ValueError(
+            f"segmenter '{name}': this version has no segmenters; give masks (data.mask_path), or "
+            "a table with the column mask or box"
+        ) from error
+    found: Segmenter = masks.find_segmenter(name)
+    return found
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device '{name}' cannot be used here: set it to auto") from error
+
+
+def show(found: Audit, console: Console) -> None:
+    """Print the verdicts and the table of the classes."""
+    console.print(f"\n[bold]{escape(found.verdict.sentence)}[/bold]")
+    console.print(escape(lead(found.overall, found.object_name)))
+    for caution in found.cautions:
+        console.print(f"[yellow]Caution:[/yellow] {escape(caution)}")
+    console.print(classes_table(found))
+    most = sorted(found.classes, key=lambda c: -_value(c.figures.reliance))[:_MOST_SENTENCES]
+    for result in most:
+        console.print(f"[bold]{escape(result.name)}[/bold]: {escape(result.verdict.sentence)}")
+    if len(most) < len(found.classes):
+        console.print(f"and {len(found.classes) - len(most)} classes more: see audit.json")
+    for kind, groups in (("known", found.known), ("discovered", found.discovered)):
+        if groups is not None and groups.results:
+            worst = groups.worst
+            console.print(
+                f"worst {kind} group: {escape(worst.label)}, {escape(worst.background)}, "
+                f"{_told(worst.accuracy)} of {worst.accuracy.n} named right"
+            )
+
+
+_MOST_SENTENCES = 10
+
+
+def classes_table(found: Audit) -> Table:
+    """Every class with its figures in per cent, those that rely most on top."""
+    table = Table(
+        title=f"{escape(found.classifier)} on {escape(found.data)}: named right, %",
+        caption="For, against: the object pasted on a background that speaks for or against its "
+        "class. Turn: the difference, with its 95% interval. Gone: class named though the object "
+        "is grey (by chance). Looks: attention on the object (its area).",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("class")
+    for name in ("photos", "as is", "for", "against", "turn", "gone", "looks"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for result in sorted(found.classes, key=lambda c: -_value(c.figures.reliance)):
+        figures = result.figures
+        table.add_row(
+            escape(result.name),
+            f"{result.photos}",
+            *(_whole(e) for e in (figures.as_is, figures.own, figures.other)),
+            _told(figures.reliance),
+            _beside(figures.gone, figures.gone_by_chance),
+            _beside(figures.attention, figures.area),
+        )
+    return table
+
+
+def _value(estimate: Estimate | None) -> float:
+    return -2.0 if estimate is None else estimate.value
+
+
+def _whole(estimate: Estimate | None) -> str:
+    return "-" if estimate is None else f"{100 * estimate.value:.0f}"
+
+
+def _told(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "-"
+    return f"{_whole(estimate)} ({100 * estimate.low:.0f} to {100 * estimate.high:.0f})"
+
+
+def _beside(estimate: Estimate | None, other: float | None) -> str:
+    return "-" if estimate is None or other is None else f"{_whole(estimate)} ({100 * other:.0f})"

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from causalogit.auditing.journal import Journal
+
+
+class Measure:
+    """Squares; counts how often it is asked, and stops after `fail_at` batches."""
+
+    def __init__(self, fail_at: int | None = None) -> None:
+        self.asked: list[list[int]] = []
+        self.fail_at = fail_at
+
+    def __call__(self, places):
+        if len(self.asked) == self.fail_at:
+            raise KeyboardInterrupt
+        self.asked.append(places.tolist())
+        return {"square": places**2, "odd": places % 2 == 1}
+
+
+def test_a_stopped_journal_goes_on_with_the_batch_that_was_missing(tmp_path):
+    path = tmp_path / "out" / "progress"
+    first = Measure(fail_at=2)
+    with pytest.raises(KeyboardInterrupt):
+        Journal(path, {"seed": 1}).rows("squares", torch.arange(10), 3, first)
+    second, told = Measure(), []
+    rows = Journal(path, {"seed": 1}).rows(
+        "squares", torch.arange(10), 3, second, lambda *step: told.append(step)
+    )
+    assert second.asked == [[6, 7, 8], [9]]
+    assert torch.equal(rows["square"], torch.arange(10) ** 2)
+    assert rows["odd"].dtype == torch.bool
+    assert told == [("squares", done, 10) for done in (3, 6, 9, 10)]
+
+
+@pytest.mark.parametrize("cut", [1, 17, 200])
+def test_a_record_cut_off_in_the_middle_is_measured_again(tmp_path, cut):
+    path = tmp_path / "progress"
+    Journal(path, {}).rows("squares", torch.arange(9), 3, Measure())
+    path.write_bytes(path.read_bytes()[:-cut])
+    again = Measure()
+    rows = Journal(path, {}).rows("squares", torch.arange(9), 3, again)
+    assert again.asked[-1] == [6, 7, 8]
+    assert len(again.asked) < 3
+    assert torch.equal(rows["square"], torch.arange(9) ** 2)
+    third = Measure()  # and what was appended after the cut can be read
+    Journal(path, {}).rows("squares", torch.arange(9), 3, third)
+    assert third.asked == []
+
+
+def test_other_settings_begin_anew(tmp_path):
+    path = tmp_path / "progress"
+    Journal(path, {"seed": 1}).rows("squares", torch.arange(3), 3, Measure())
+    again = Measure()
+    Journal(path, {"seed": 2}).rows("squares", torch.arange(3), 3, again)
+    assert again.asked == [[0, 1, 2]]
+
+
+def test_without_a_file_everything_is_in_memory():
+    rows = Journal(None, {}).rows("squares", torch.arange(4), 3, Measure())
+    assert torch.equal(rows["square"], torch.tensor([0, 1, 4, 9]))

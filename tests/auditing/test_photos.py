@@ -1,0 +1,109 @@
+"""Photos from data sets of torch and from segmenters; what is wrong with them is said."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.utils.data import Dataset, TensorDataset
+
+from causalogit.auditing import AuditConfig, audit
+from causalogit.auditing.dataset import from_dataset
+from causalogit.auditing.photos import with_masks
+from causalogit.auditing.segmented import Segmented
+from tests.auditing.conftest import make_samples
+
+
+class Items(Dataset):
+    """Samples as items; `spoil` changes the third of them."""
+
+    def __init__(self, samples, spoil=None):
+        self.samples, self.spoil = samples, spoil
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, place):
+        photos, masks = self.samples.images.read(torch.tensor([place]))
+        item = (photos[0], int(self.samples.labels[place]), masks[0])
+        return self.spoil(*item) if self.spoil and place == 2 else item
+
+
+def test_a_data_set_gives_what_its_samples_give(object_reader):
+    samples, config = make_samples(40), AuditConfig(attention=4)
+    ours = audit(object_reader, samples, config, pictures=False)
+    theirs = audit(
+        object_reader, Items(samples), config, class_names=("hot", "cold"), pictures=False
+    )
+    assert theirs.overall == ours.overall
+    assert theirs.classes == ours.classes
+    assert theirs.known is None
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda p, y, m: (p * 255, y, m), r"photo 2 has values .*give photos in \[0, 1\]"),
+        (lambda p, y, m: (p[:, :20], y, m), r"photo 2 has the shape .* the first \(3, 24, 24\)"),
+        (lambda p, y, m: (p, y, m[:, :20]), r"the mask of photo 2 has the shape \(1, 20, 24\)"),
+        (lambda p, y, m: (p, 7, m), r"labels run from 0 to 7 for 2 class names"),
+    ],
+)  # fmt: skip
+def test_bad_items_are_named(object_reader, spoil, message):
+    data = Items(make_samples(10), spoil)
+    with pytest.raises(ValueError, match=message):
+        audit(object_reader, data, class_names=("hot", "cold"), pictures=False)
+
+
+def test_items_of_another_kind():
+    with pytest.raises(ValueError, match=r"must be \(photo, label\) or .*tensor of torch.int64"):
+        from_dataset(TensorDataset(torch.zeros(3, 3, 8, 8).long(), torch.zeros(3).long()))
+    with pytest.raises(ValueError, match="the data set has no images"):
+        from_dataset(TensorDataset(torch.zeros(0, 3, 8, 8), torch.zeros(0)))
+
+
+def test_a_segmenter_finds_what_masks_would_say(object_reader):
+    exact = make_samples(40)
+
+    def by_colour(photos):
+        return (photos[:, :1] - photos[:, 2:]).abs().clamp(0, 1)  # red or blue is the disc
+
+    config = AuditConfig(attention=0)
+    found = audit(
+        object_reader, make_samples(40, masks="none"), config, segmenter=by_colour, pictures=False
+    )
+    assert found.overall == audit(object_reader, exact, config, pictures=False).overall
+
+
+def test_a_mask_is_found_once():
+    asked = []
+
+    def segmenter(photos):
+        asked.append(len(photos))
+        return photos[:, :1]
+
+    photos = Segmented(make_samples(10).images, segmenter)
+    first, masks = photos.read(torch.tensor([3, 1]))
+    assert torch.equal(masks, (first[:, :1] >= 0.5).float())
+    again = photos.read(torch.tensor([1, 4]))[1]
+    assert torch.equal(again[0], masks[1])
+    assert asked == [2, 1]
+
+
+def test_a_segmenter_that_gives_something_else():
+    photos = Segmented(make_samples(10).images, lambda photos: photos)
+    with pytest.raises(ValueError, match=r"the segmenter gives masks of shape \(2, 3, 24, 24\)"):
+        photos.read(torch.tensor([3, 1]))
+
+
+def test_neither_masks_nor_segmenter():
+    with pytest.raises(ValueError, match="the photos have no masks: give a folder"):
+        with_masks(make_samples(10, masks="none"), None)
+
+
+def test_no_more_photos_at_once_than_a_batch(object_reader):
+    samples = make_samples(60)
+    read, sizes = samples.images.read, []
+    images = samples.images
+    object.__setattr__(images, "read", lambda index: sizes.append(len(index)) or read(index))
+    audit(object_reader, samples, AuditConfig(attention=20, batch_size=16))
+    assert max(sizes) == 16

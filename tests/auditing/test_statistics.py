@@ -1,0 +1,78 @@
+"""Intervals against their textbook formulas, and by how often they hold what they should."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from scipy import stats
+
+from causalogit.auditing.statistics import agreement_by_chance, mean, paired_difference, share
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 7), (3, 10), (10, 10), (480, 1000)])
+def test_a_share_has_the_interval_of_wilson(hits, n):
+    found = share(torch.arange(n) < hits)
+    low, high = stats.binomtest(hits, n).proportion_ci(method="wilson")
+    assert found.value == hits / n
+    assert found.n == n
+    assert found.low == pytest.approx(low, abs=1e-6)
+    assert found.high == pytest.approx(high, abs=1e-6)
+
+
+def test_a_paired_difference_counts_photos_that_changed():
+    before = torch.tensor([True] * 6 + [False] * 4)
+    after = torch.tensor([True] * 2 + [False] * 4 + [True] + [False] * 3)
+    found = paired_difference(before, after)
+    lost, won, n = 4.5, 1.5, 12  # half a photo more in each of the four cells
+    half = 1.959964 * math.sqrt(lost + won - (lost - won) ** 2 / n) / n
+    assert found.value == pytest.approx(0.3)
+    assert found.low == pytest.approx((lost - won) / n - half)
+    assert found.high == pytest.approx((lost - won) / n + half)
+
+
+def test_no_photo_that_changed_is_not_certainty():
+    same = torch.ones(12, dtype=torch.bool)
+    found = paired_difference(same, same)
+    assert found.value == 0
+    assert found.low < -0.1 < 0.1 < found.high
+
+
+@pytest.mark.parametrize(("lost", "won"), [(0.3, 0.1), (0.02, 0.01), (0.6, 0.0)])
+def test_intervals_hold_the_truth_in_about_95_of_100_sets(lost, won):
+    draws = torch.Generator().manual_seed(0)
+    held = 0
+    for _ in range(400):
+        kind = torch.rand(60, generator=draws)
+        before, after = kind < lost, (kind >= lost) & (kind < lost + won)
+        found = paired_difference(before, after)
+        held += found.low <= lost - won <= found.high
+    assert held / 400 > 0.92
+
+
+def test_a_mean_leaves_out_what_is_not_known():
+    known = [0.35, 0.4, 0.45]
+    found = mean(torch.tensor([known[0], known[1], float("nan"), known[2]]))
+    low, high = stats.t.interval(0.95, 2, 0.4, stats.sem(known))
+    assert found.n == 3
+    assert (found.low, found.high) == (pytest.approx(low, abs=1e-6), pytest.approx(high, abs=1e-6))
+    wide = mean(torch.tensor([0.1, 0.9]))
+    assert (wide.low, wide.high) == (0, 1)  # a share
+
+
+def test_nothing_of_no_photos():
+    nothing = torch.zeros(0, dtype=torch.bool)
+    assert share(nothing) is None
+    assert paired_difference(nothing, nothing) is None
+    assert mean(torch.tensor([0.5])) is None
+
+
+def test_chance_is_how_often_two_lists_agree_once_one_is_shuffled():
+    draws = torch.Generator().manual_seed(0)
+    labels, answers = torch.randint(3, (500,)), torch.randint(2, (500,))
+    slow = [
+        (labels == answers[torch.randperm(500, generator=draws)]).double().mean().item()
+        for _ in range(300)
+    ]
+    assert agreement_by_chance(labels, answers) == pytest.approx(sum(slow) / 300, abs=0.01)

@@ -1,0 +1,95 @@
+"""Words and sentences for made-up figures: no more than the interval carries."""
+
+from __future__ import annotations
+
+import pytest
+
+from causalogit.auditing import ClassResult, Estimate, Figures
+from causalogit.auditing.verdict import cautions, class_verdict, lead, overall_verdict, word_for
+
+
+def figures(reliance=0.0, low=None, high=None, own=0.9, chance=0.5, **changed) -> Figures:
+    low, high = (
+        (reliance - 0.02 if low is None else low),
+        (reliance + 0.02 if high is None else high),
+    )
+
+    def about(value):
+        return Estimate(value, value - 0.03, value + 0.03, 200)
+
+    usual = {
+        "as_is": about(0.9), "own": about(own), "other": about(own - reliance),
+        "reliance": Estimate(reliance, low, high, 200), "gone": about(0.5), "alone": about(0.5),
+        "own_by_chance": chance, "gone_by_chance": 0.5, "alone_by_chance": 0.5,
+        "unchanged": None, "unchanged_by_chance": None, "attention": None, "area": 0.3,
+    }  # fmt: skip
+    return Figures(**(usual | changed))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [
+        (0.1, 0.2, "relies"),
+        (0.099, 0.2, "leans"),
+        (0.001, 0.1, "leans"),
+        (0.0, 0.2, "unclear"),
+        (-0.05, 0.1, "unclear"),
+        (-0.05, 0.099, "does_not"),
+        (0.01, 0.05, "does_not"),
+    ],
+)
+def test_the_word_is_what_the_whole_interval_carries(low, high, word):
+    assert word_for(figures((low + high) / 2, low, high), threshold=0.1) == word
+
+
+def test_no_word_where_nothing_was_measured_or_nothing_could_turn():
+    assert word_for(figures(reliance=0, own=0.51, chance=0.5), 0.1) == "unclear"
+    nothing = figures(own_by_chance=None)
+    nothing = Figures(**(vars(nothing) | {"own": None, "other": None, "reliance": None}))
+    assert word_for(nothing, 0.1) == "unmeasured"
+    assert class_verdict("cat", nothing, 0.1).sentence.startswith("Not measured: too few photos")
+
+
+def test_a_sentence_has_the_figures_and_the_ends_of_the_interval():
+    found = class_verdict("cat", figures(0.6, 0.51, 0.68), 0.1)
+    assert found.word == "relies"
+    assert found.sentence.replace("\xa0", " ") == (
+        "Relies on the background: on a background that speaks for “cat” 90 % are named right, on "
+        "one that speaks against it 30 %; 51 to 68 in 100 answers turn with it."
+    )
+
+
+def test_no_effect_is_told_as_a_bound():
+    found = class_verdict("cat", figures(0.01, -0.02, 0.04), 0.1)
+    assert found.sentence.endswith("; at most 4 in 100 answers turn with it.")
+    assert "at most 4 in 100" in lead(figures(0.01, -0.02, 0.04), "animal")
+
+
+def test_a_class_that_is_seldom_right_is_told_so():
+    found = class_verdict("cat", figures(0.2, 0.15, 0.25, own=0.3, chance=0.1), 0.1)
+    assert found.sentence.endswith("it is seldom right to begin with.")
+
+
+def test_the_headline_names_classes_that_differ():
+    bad, good = figures(0.6), figures(0.0)
+    classes = [
+        ClassResult(name, 100, some, class_verdict(name, some, 0.1), ())
+        for name, some in (("cat", bad), ("dog", good), ("hen", good))
+    ]
+    found = overall_verdict(figures(0.05), classes, 0.1)
+    assert found.word == "does_not"
+    assert found.sentence == (
+        "This classifier does not rely on the background. In 1 of 3 classes it relies on it: cat."
+    )
+
+
+def test_cautions():
+    assert cautions(figures(), 0.0, photos=10, apart=10) == ()
+    told = cautions(
+        figures(area=0.7, own=0.6, as_is=Estimate(0.95, 0.94, 0.96, 200)), 1.0, photos=10, apart=8
+    )
+    text = " ".join(told)
+    for words in ("2 of 10 photos show", "The masks are boxes", "take 70", "cut out and pasted"):
+        assert words in text
+    [wrong] = cautions(figures(as_is=Estimate(0.5, 0.45, 0.55, 200)), 0.0, photos=10, apart=10)
+    assert "model.outputs" in wrong
