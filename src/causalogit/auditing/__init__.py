@@ -11,9 +11,9 @@ from causalogit.auditing.result import (
     Verdict,
 )
 from causalogit.auditing.run import audit
-from causalogit.auditing.segmented import Segmenter
 from causalogit.auditing.statistics import Estimate
 from causalogit.auditing.subject import Subject
+from causalogit.masks import Segmenter
 
 __all__ = [
     "SCHEMA",

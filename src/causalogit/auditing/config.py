@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)
+from causalogit.config.check import require
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class ModelConfig:
     trust: bool = False
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             len(self.mean) == len(self.std) and all(value > 0 for value in self.std),
             f"model.mean is {list(self.mean)} and model.std {list(self.std)}: give both, one "
             "positive std for each channel, or none",
@@ -61,7 +58,7 @@ class PhotosConfig:
     split: Literal["train", "validation", "test", "meta", "all"] | None = None
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             self.image_size is None or self.image_size > 0,
             f"data.image_size is {self.image_size}: give a positive number",
         )
@@ -74,7 +71,9 @@ class AuditConfig:
     Args:
         model: how a classifier from elsewhere is read.
         data: the photos.
-        segmenter: what finds the objects where there are no masks, by its name.
+        segmenter: what finds the objects where there are no masks, by its name, see `causalogit
+            masks`.
+        segmenter_path: file of the segmenter's weights, in place of their download.
         batch_size: photos in a batch.
         seed: of the draw of backgrounds.
         device: "cpu", "cuda", or "auto" for the GPU where there is one.
@@ -86,6 +85,7 @@ class AuditConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     data: PhotosConfig = field(default_factory=PhotosConfig)
     segmenter: str | None = None
+    segmenter_path: str | None = None
     batch_size: int = 64
     seed: int = 0
     device: str = "auto"
@@ -94,12 +94,12 @@ class AuditConfig:
     most_groups: int = 8
 
     def __post_init__(self) -> None:
-        _require(self.batch_size > 0, f"batch_size is {self.batch_size}: give at least 1")
-        _require(
+        require(self.batch_size > 0, f"batch_size is {self.batch_size}: give at least 1")
+        require(
             0 < self.threshold < 1, f"threshold is {self.threshold}: give a share between 0 and 1"
         )
-        _require(self.attention >= 0, f"attention is {self.attention}: give 0 or more photos")
-        _require(
+        require(self.attention >= 0, f"attention is {self.attention}: give 0 or more photos")
+        require(
             2 <= self.most_groups <= 26,
             f"most_groups is {self.most_groups}: give a number from 2 to 26",
         )

@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Final, Literal
 
 from causalogit.auditing.config import PhotosConfig
-from causalogit.auditing.segmented import Segmented, Segmenter
+from causalogit.auditing.segmented import Segmented
 from causalogit.config import DataConfig
 from causalogit.data import Data, Images, Samples
 from causalogit.data.images import Taken
 from causalogit.data.sources import find_source
 from causalogit.data.sources.files.photos import Photos
+from causalogit.masks import Segmenter
 
 MEMORY: Final = 256
 """MiB of decoded photos that are kept; those of larger sets are decoded whenever they are shown."""

@@ -29,10 +29,10 @@ from causalogit.auditing.outputs import labels_in_outputs
 from causalogit.auditing.photos import file_names, with_masks
 from causalogit.auditing.pictures import take_pictures
 from causalogit.auditing.result import Audit, ClassResult
-from causalogit.auditing.segmented import Segmenter
 from causalogit.auditing.subject import Subject, of_module
 from causalogit.auditing.verdict import cautions, class_verdict, overall_verdict
 from causalogit.data import Samples
+from causalogit.masks import Segmenter
 from causalogit.models import Normalized
 from causalogit.train.environment import describe_environment
 

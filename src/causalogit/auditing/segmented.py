@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy
 import torch
 from torch import Tensor
 
 from causalogit.data import Images
 from causalogit.data.images import Pixels
-
-Segmenter = Callable[[Tensor], Tensor]
-"""Photos `(B, 3, H, W)` in [0, 1] to soft masks `(B, 1, H, W)` in [0, 1]."""
+from causalogit.masks import Segmenter
 
 
 class Segmented:

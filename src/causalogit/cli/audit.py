@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from causalogit.auditing import Audit, AuditConfig, Estimate, Segmenter, Subject
+from causalogit.auditing import Audit, AuditConfig, Estimate, Subject
 from causalogit.auditing import audit as run_audit
 from causalogit.auditing.checkpoint import load_subject
 from causalogit.auditing.photos import from_run, from_source
@@ -19,6 +18,7 @@ from causalogit.auditing.subject import of_module
 from causalogit.auditing.verdict import lead
 from causalogit.cli.progress import run_bars
 from causalogit.data import Samples
+from causalogit.masks import Segmenter, find_segmenter
 from causalogit.train.load import load_model
 
 
@@ -39,7 +39,7 @@ def audit(config: AuditConfig, classifier: str, out: str) -> None:
             subject,
             samples,
             config,
-            segmenter=find_segmenter(config.segmenter),
+            segmenter=_segmenter(config),
             data_name=name,
             progress=folder / "audit.progress",
             on_step=bars,
@@ -70,23 +70,11 @@ def _inputs(
     return subject, samples, config.data.source + (f", {split}" if split else "")
 
 
-def find_segmenter(name: str | None) -> Segmenter | None:
-    """A segmenter by its name.
-
-    Raises:
-        ValueError: there are none in this version, or none of this name.
-    """
-    if name is None:
+def _segmenter(config: AuditConfig) -> Segmenter | None:
+    if config.segmenter is None:
         return None
-    try:
-        masks = import_module("causalogit.masks")
-    except ImportError as error:
-        raise ValueError(
-            f"segmenter '{name}': this version has no segmenters; give masks (data.mask_path), or "
-            "a table with the column mask or box"
-        ) from error
-    found: Segmenter = masks.find_segmenter(name)
-    return found
+    path = config.segmenter_path
+    return find_segmenter(config.segmenter, None if path is None else Path(path))
 
 
 def _device(name: str) -> torch.device:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from causalogit.config.check import require
+
 SPLITS = ("train", "validation", "test", "meta")
 """The column `split` of metadata.csv is the place in this tuple; the first three are WILDS'."""
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)
 
 
 @dataclass(frozen=True)
@@ -55,26 +52,26 @@ class ComposeConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             len(self.pairs) > 1 and len(set(self.pairs.values())) > 1,
             f"pairs are {self.pairs}: name at least two classes that go with different places",
         )
         for name in ("correlation", "meta_correlation"):
             share = getattr(self, name)
-            _require(
+            require(
                 share is None or 0 <= share <= 1,
                 f"{name} is {share}: give a share between 0 and 1",
             )
         for name in SPLITS:
             images = getattr(self, name)
-            _require(images > 0, f"{name} is {images}: give a positive number of images")
-            _require(
+            require(images > 0, f"{name} is {images}: give a positive number of images")
+            require(
                 images % len(self.pairs) == 0,
                 f"{name} is {images}, which {len(self.pairs)} classes cannot share evenly: "
                 f"give a multiple of {len(self.pairs)}",
             )
-        _require(self.size > 0, f"size is {self.size}: give a positive number of pixels")
-        _require(
+        require(self.size > 0, f"size is {self.size}: give a positive number of pixels")
+        require(
             0 < self.min_scale <= self.max_scale <= 1,
             f"min_scale and max_scale are {self.min_scale} and {self.max_scale}: give shares "
             "above 0, up to 1, the smaller one first",
