@@ -16,6 +16,7 @@ from benchmarks.page import (
     write_page,
 )
 from benchmarks.recipe import candidates
+from benchmarks.reliance import PAGE, ranks_markdown, reliance_markdown
 from benchmarks.study import ROOT, jobs_of, tables_of, with_others
 
 from causalogit.core import GROUPS, THE_TEN
@@ -189,3 +190,27 @@ def test_rows_do_not_tell_where_the_runs_lie():
     for page in ("long_tail", "noise"):
         rows = json.loads((ROOT / "docs" / "results" / page / "results.json").read_text())["runs"]
         assert all(row["folder"].startswith(f"{page}/") for row in rows)
+
+
+def test_reliance_is_ranked_against_the_truth_by_kind_of_masks(tmp_path):
+    def one(masks, correlation, reliance, worst, word, agreement):
+        return {
+            "masks": masks, "correlation": correlation, "reliance": reliance, "verdict": word,
+            "worst_group": worst, "agreement": agreement,
+        }  # fmt: skip
+
+    rows = [
+        one("exact", 0.5, 0.02, 0.80, "does_not", 0.8),
+        one("exact", 0.5, 0.04, 0.82, "does_not", 0.6),
+        one("exact", 0.95, 0.50, 0.20, "relies", None),
+        one("boxes", 0.5, 0.30, 0.80, "relies", 0.5),
+        one("boxes", 0.95, 0.10, 0.20, "leans", 0.5),
+    ]
+    table = reliance_markdown(rows)
+    assert "| exact | 0.5 | 3.0 ± 1.4 | 2 does not | 0.70 |" in table
+    assert "| exact | 0.95 | 50.0 | 1 relies | \N{EN DASH} |" in table
+    # ties in the correlation: ranks 1.5, 1.5, 3 against 1, 2, 3; the worst group's: 2, 1, 3
+    assert "| exact | 0.87 | 0.50 |" in ranks_markdown(rows)
+    assert "| boxes | -1.00 | -1.00 |" in ranks_markdown(rows)
+    (tmp_path / "README.md").write_text((PAGE / "README.md").read_text())
+    write_page(tmp_path, rows, {"reliance": table, "ranks": ranks_markdown(rows)})
