@@ -112,7 +112,5 @@ def _meters(figures: Figures, thing: str) -> list[Meter]:
 
 def _interval(estimate: Estimate) -> str:
     """An interval's ends in per cent."""
-    low, high = (
-        f"{100 * end:.0f}".replace("-", "\N{MINUS SIGN}") for end in (estimate.low, estimate.high)
-    )
-    return f"{low} to {high}"
+    ends = (str(round(100 * end)) for end in (estimate.low, estimate.high))
+    return " to ".join(end.replace("-", "\N{MINUS SIGN}") for end in ends)
