@@ -25,6 +25,11 @@ def test_the_page_stands_alone_and_is_well_formed(tmp_path):
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page.text)
     assert "discs &amp; &lt;grounds&gt;" in page.text
     assert found.verdict.sentence in page.text
+    answers = found.to_pandas("photos")
+    own, other = (answers[f"{name}_background"] == answers["label"] for name in ("own", "other"))
+    told = f"Of 120 photos, {(own & ~other).sum()} turn wrong on the background that speaks against"
+    assert (own & ~other).sum() > 0
+    assert told in page.text
     for result in found.classes:
         assert result.verdict.sentence in page.text
 
