@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from causalogit.auditing import AuditConfig, audit
+from causalogit.auditing import AuditConfig, Estimate, audit
 from causalogit.auditing.subject import Subject
 from causalogit.data import InMemory, Samples
 from tests.auditing.conftest import Reads, make_samples
@@ -25,8 +25,23 @@ def test_the_page_stands_alone_and_is_well_formed(tmp_path):
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page.text)
     assert "discs &amp; &lt;grounds&gt;" in page.text
     assert found.verdict.sentence in page.text
+    answers = found.to_pandas("photos")
+    own, other = (answers[f"{name}_background"] == answers["label"] for name in ("own", "other"))
+    told = f"Of 120 photos, {(own & ~other).sum()} turn wrong on the background that speaks against"
+    assert (own & ~other).sum() > 0
+    assert told in page.text
     for result in found.classes:
         assert result.verdict.sentence in page.text
+
+
+def test_nothing_is_minus_zero(tmp_path):
+    found = audit(Reads(1.0, 0.0), make_samples(), replace(QUICK, attention=0))
+    low = Estimate(0.0, -0.004, 0.004, 900)
+    overall = replace(found.overall, reliance=low)
+    some = replace(found.classes[0], figures=overall)
+    text = replace(found, classes=(some,)).to_html(tmp_path / "audit.html").read_text()
+    assert "<small>0 to 0</small>" in text
+    assert "\N{MINUS SIGN}0" not in text
 
 
 def test_without_a_look_inside_the_page_says_so(tmp_path):

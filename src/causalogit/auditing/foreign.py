@@ -175,7 +175,3 @@ def _working_directory() -> Iterator[None]:
         yield
     finally:
         sys.path.remove("")
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

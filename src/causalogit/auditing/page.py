@@ -68,9 +68,19 @@ def render(audit: Audit) -> str:
         lead=lead(audit.overall, audit.object_name),
         meters=_meters(audit.overall, audit.object_name),
         words=WORDS,
+        turns=_turns(audit),
         classes=sorted(audit.classes, key=_reliance, reverse=True),
         most_groups=_MOST_GROUPS,
     )
+
+
+def _turns(audit: Audit) -> tuple[int, int, int]:
+    """Photos on two backgrounds; those right on the first alone, and on the second alone."""
+    columns = (audit.per_photo[name] for name in ("label", "own_background", "other_background"))
+    seen = [row for row in zip(*columns, strict=True) if None not in row]
+    wrong = sum(own == label != other for label, own, other in seen)
+    right = sum(other == label != own for label, own, other in seen)
+    return len(seen), wrong, right
 
 
 def _has(audit: Audit, kind: str) -> bool:
@@ -112,7 +122,5 @@ def _meters(figures: Figures, thing: str) -> list[Meter]:
 
 def _interval(estimate: Estimate) -> str:
     """An interval's ends in per cent."""
-    low, high = (
-        f"{100 * end:.0f}".replace("-", "\N{MINUS SIGN}") for end in (estimate.low, estimate.high)
-    )
-    return f"{low} to {high}"
+    ends = (str(round(100 * end)) for end in (estimate.low, estimate.high))
+    return " to ".join(end.replace("-", "\N{MINUS SIGN}") for end in ends)

@@ -147,7 +147,8 @@ def _whole(estimate: Estimate | None) -> str:
 def _told(estimate: Estimate | None) -> str:
     if estimate is None:
         return "-"
-    return f"{_whole(estimate)} ({100 * estimate.low:.0f} to {100 * estimate.high:.0f})"
+    low, high = (round(100 * end) for end in (estimate.low, estimate.high))
+    return f"{_whole(estimate)} ({low} to {high})"
 
 
 def _beside(estimate: Estimate | None, other: float | None) -> str:
