@@ -29,7 +29,7 @@ def test_ctrl_c(tmp_path):
     while len(list(tmp_path.glob("erm/*/state.ckpt"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=180)
     assert process.returncode == 130
     assert "causalogit: stopped; the same command goes on" in error
     time.sleep(1)
