@@ -93,6 +93,22 @@ def test_a_table_with_boxes_and_a_split(folder):
     assert "The masks are boxes" in found["cautions"][0]
 
 
+def test_a_table_of_test_photos_alone_is_audited_but_not_trained_on(folder, capsys):
+    lines = ["image,label,mask,split"]
+    for file in sorted(folder.glob("photos/*/*.png")):
+        name = file.relative_to(folder / "photos")
+        lines.append(f"photos/{name},{file.parent.name},masks/{name},test")
+    (folder / "photos.csv").write_text("\n".join(lines))
+    arguments = ["--data.source", "photos.csv", "--data.image_size", "24"]
+    assert main(["audit", "discs:make", *arguments, *QUICK]) == 0
+    assert json.loads((folder / "audit" / "audit.json").read_text())["photos"] == 40
+    capsys.readouterr()
+    assert main(["train", *arguments, "--method", "erm"]) == 1
+    assert "photos.csv has no training images: give some the split 'train'" in (
+        capsys.readouterr().err
+    )
+
+
 def spoil_corrupt(folder: Path) -> None:
     (folder / "photos" / "hot" / "2.png").write_bytes(b"no image")
 

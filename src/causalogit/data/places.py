@@ -21,6 +21,8 @@ def split_places(
     Raises:
         ValueError: the config asks for what the source cannot give.
     """
+    if not len(samples.part("train")):
+        raise ValueError(f"{config.source} has no training images: give some the split 'train'")
     if config.meta.drawn == "like_training" and len(samples.part("meta")):
         raise ValueError(
             f"data.meta.drawn is 'like_training', but {config.source} has meta images of its own, "

@@ -159,7 +159,8 @@ def test_many_bad_rows_come_in_one_error_in_their_order(photo, tmp_path):
     assert first == "photos.csv: 30 of 30 images cannot be used"
     assert len(rest) == 21
     assert rest[0].startswith("row 0: ")
-    assert rest[-1] == "and 70 more"  # of the ninety: a file, a split and a label of each
+    # of the 75: a file and a split of each, and a label of every other
+    assert rest[-1] == "and 55 more"
 
 
 def test_large_sets_are_not_decoded_but_their_files_are_looked_for(good):
@@ -189,8 +190,14 @@ def test_too_little(good):
         read([])
     with pytest.raises(ValueError, match="has one class, 'cat': give at least two"):
         read([replace(record, label="cat") for record in good])
-    with pytest.raises(ValueError, match="no training image has the label"):
-        read([replace(record, split="test") for record in good])
+    with pytest.raises(ValueError, match="no training image has the label 'cat'"):
+        read([replace(r, split="test" if r.label == "cat" else "train") for r in good])
+
+
+def test_a_set_that_is_for_tests_alone(good):
+    samples = read([replace(record, split="test") for record in good])
+    assert len(samples.part("train")) == 0
+    assert len(samples.part("test")) == 16
 
 
 def test_the_same_files_are_decoded_once_and_changed_ones_again(good, monkeypatch):

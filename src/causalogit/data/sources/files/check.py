@@ -21,7 +21,7 @@ def row_problems(records: Sequence[Record], class_names: Sequence[str] | None) -
 
     Args:
         records: the rows.
-        class_names: all labels that may occur; None for those of the training rows.
+        class_names: all labels that may occur; None for those of the training rows, if any.
     """
     known = set(class_names) if class_names is not None else _training_labels(records)
     some_split = any(record.split for record in records)
@@ -58,7 +58,9 @@ def row_problems(records: Sequence[Record], class_names: Sequence[str] | None) -
 
 
 def _training_labels(records: Sequence[Record]) -> set[str]:
-    return {record.label for record in records if record.split in (None, "train")}
+    """Labels of training rows; of all rows where none trains: such a set can only be tested on."""
+    trained = {record.label for record in records if record.split in (None, "train")}
+    return trained or {record.label for record in records}
 
 
 def file_problems(photos: Photos) -> tuple[Problems, list[bytes | str]]:

@@ -94,7 +94,7 @@ def _checked(
         _numbers((record.label for record in records), class_names),
         class_names,
         object_name=object_name,
-        parts=_parts(records, source),
+        parts=_parts(records),
         masked=_masked(records),
         **_attributes(records, attribute_names),
     )
@@ -135,12 +135,10 @@ def _attributes(records: Sequence[Record], names: Sequence[str] | None) -> dict[
     return {"attributes": _numbers(groups, names), "attribute_names": tuple(names)}
 
 
-def _parts(records: Sequence[Record], source: str) -> Tensor | None:
+def _parts(records: Sequence[Record]) -> Tensor | None:
     splits = [record.split for record in records if record.split is not None]
     if not splits:
         return None
-    if "train" not in splits:
-        raise ValueError(f"{source} has no training images: give some the split 'train'")
     return _numbers(splits, PARTS)
 
 
