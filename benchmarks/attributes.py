@@ -9,6 +9,7 @@ runs/attributes, writes docs/results/attributes.
 
 from __future__ import annotations
 
+from benchmarks.digits import STUDY as DIGITS
 from benchmarks.study import Study, main
 from causalogit.config import (
     AttributeConfig,
@@ -47,11 +48,7 @@ STUDY = Study(
         "product_of_experts", "clp_factual",
     ),
     variants=(),
-    metrics={
-        "accuracy/test_mean": "average",
-        "accuracy/train_weighted": "train-weighted",
-        "accuracy/worst_group": "worst group",
-    },
+    metrics=DIGITS.metrics,
     against=("clp", "clp_factual"),
 )  # fmt: skip
 

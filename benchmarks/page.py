@@ -90,8 +90,23 @@ def headline_markdown(rows: Rows) -> str:
 
 def write_page(folder: Path, rows: Rows, tables: Mapping[str, str]) -> None:
     """Write `results.json`, and the tables into the folder's README.md."""
-    write_json(folder / "results.json", {"runs": list(rows)})
+    write_json(folder / "results.json", {"runs": [_slim(row) for row in rows]})
     fill_tables(folder / "README.md", tables)
+
+
+MOST_GROUPS = 25
+"""Single groups that `results.json` keeps; of more, the means and the worst say enough."""
+
+
+def _slim(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The row without single groups where these are many (a hundred in generalized long tails)."""
+    groups = [name for name in values if name.startswith("accuracy/group/")]
+    left_out = set(groups) if len(groups) > MOST_GROUPS else set()
+    return {
+        name: _slim(value) if isinstance(value, Mapping) else value
+        for name, value in values.items()
+        if name not in left_out
+    }
 
 
 def fill_tables(page: Path, tables: Mapping[str, str]) -> None:

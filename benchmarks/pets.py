@@ -12,6 +12,7 @@ Keeps its runs in runs/pets, writes docs/results/pets.
 from __future__ import annotations
 
 from benchmarks.digits import METHODS
+from benchmarks.digits import STUDY as DIGITS
 from benchmarks.study import Study, main
 from causalogit.presets import load_preset
 
@@ -20,11 +21,7 @@ STUDY = Study(
     settings={"0.90": load_preset("waterbirds-small")},
     methods=(*METHODS, "product_of_experts"),
     variants=(),
-    metrics={
-        "accuracy/test_mean": "average",
-        "accuracy/train_weighted": "train-weighted",
-        "accuracy/worst_group": "worst group",
-    },
+    metrics=DIGITS.metrics,
     against=("clp", "clp_factual"),
 )
 

@@ -214,3 +214,17 @@ def test_reliance_is_ranked_against_the_truth_by_kind_of_masks(tmp_path):
     assert "| boxes | -1.00 | -1.00 |" in ranks_markdown(rows)
     (tmp_path / "README.md").write_text((PAGE / "README.md").read_text())
     write_page(tmp_path, rows, {"reliance": table, "ranks": ranks_markdown(rows)})
+
+
+def test_rows_with_very_many_groups_keep_their_means_alone(tmp_path):
+    (tmp_path / "README.md").write_text("")
+
+    def kept(groups):
+        last = {f"accuracy/group/{i}": 0.5 for i in range(groups)} | {"accuracy/worst_group": 0.4}
+        write_page(tmp_path, [{"method": "erm", "last": last, "selections": {"a": last}}], {})
+        return json.loads((tmp_path / "results.json").read_text())["runs"][0]
+
+    assert len(kept(25)["last"]) == 26
+    many = kept(26)
+    assert many["last"] == many["selections"]["a"] == {"accuracy/worst_group": 0.4}
+    assert many["method"] == "erm"
