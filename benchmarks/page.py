@@ -9,9 +9,13 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from scipy.stats import t as student
 
 from causalogit.cli.tables import by_method, spread
+from causalogit.report.figures.draw import Panel, write_png
+from causalogit.report.palette import LIGHT, dash, tone_name
 from causalogit.train.checkpoint import write_json, write_text
 
 Rows = Sequence[Mapping[str, Any]]
@@ -122,6 +126,38 @@ def fill_tables(page: Path, tables: Mapping[str, str]) -> None:
             raise ValueError(f"{page} has no place for the table: <!-- {name} --> <!-- /{name} -->")
         text = between.sub(rf"\g<1>{table}\g<2>", text)
     write_text(page, text)
+
+
+def draw_curves(path: Path, rows: Rows, titles: Mapping[str, str]) -> None:
+    """A PNG with a panel a metric: its mean over seeds, epoch by epoch, a line for each line.
+
+    Args:
+        path: of the file.
+        rows: of one setting, with `curves`.
+        titles: of the metrics; lines without a metric are left out of its panel.
+    """
+    tones = {title: tone for tone, title in enumerate(by_method(rows), start=1)}
+
+    def panel(name: str, title: str) -> Panel:
+        def draw(axes: Axes) -> None:
+            for line, runs in by_method(rows).items():
+                series = [run["curves"][name] for run in runs if run["curves"][name]]
+                if series:
+                    means = [mean(values) for values in zip(*series, strict=True)]
+                    tone = tones[line]
+                    colour, style = LIGHT[tone_name(tone)], dash(tone)
+                    axes.plot(range(1, len(means) + 1), means, color=colour, ls=style, lw=1.6)
+            axes.set_xlabel("epoch")
+            axes.set_ylim(bottom=0)
+
+        return Panel(title, title, draw, (520, 340))
+
+    key = [
+        Line2D([], [], color=LIGHT[tone_name(tone)], ls=dash(tone), lw=2, label=title)
+        for title, tone in tones.items()
+    ]
+    panels = [panel(name, title) for name, title in titles.items()]
+    write_png(path, panels, columns=2, key=key)
 
 
 def _cell(values: Sequence[float | None]) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from benchmarks.page import (
     differences_markdown,
+    draw_curves,
     results_markdown,
     separation_markdown,
     write_page,
@@ -18,6 +19,7 @@ from benchmarks.page import (
 from causalogit.cli.progress import run_bars
 from causalogit.config import RunConfig
 from causalogit.train import Job, run_all
+from causalogit.train.load import read_history
 
 ROOT = Path(__file__).parents[1]
 
@@ -58,6 +60,10 @@ class Study:
         variants: methods in other configs.
         metrics: columns, by the names of test metrics.
         against: lines that are held against all others, paired by seed.
+        seeds: what the command runs where it names none.
+        judged_on: the figures that rows hold. A study that chooses something looks at validation
+            images, with seeds that no other study reports.
+        curves: metrics of every epoch, with their titles, that rows keep and the page draws.
     """
 
     name: str
@@ -66,6 +72,9 @@ class Study:
     variants: Sequence[Variant]
     metrics: Mapping[str, str]
     against: Sequence[str]
+    seeds: Sequence[int] = (0, 1, 2, 3, 4)
+    judged_on: Literal["test", "validation"] = "test"
+    curves: Mapping[str, str] = field(default_factory=dict)
 
     def lines(self, names: Sequence[str] | None = None) -> list[Variant]:
         """Of every table, in order; or those of these names.
@@ -90,7 +99,7 @@ def main(study: Study, description: str | None) -> list[dict[str, Any]]:
     parser.add_argument("--weights", help="file of the weights to start from")
     parser.add_argument("--settings", nargs="+", default=list(study.settings))
     parser.add_argument("--lines", nargs="+", help="some lines; the page keeps its others")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(study.seeds))
     parser.add_argument("--out", type=Path, default=Path("runs"))
     parser.add_argument("--jobs", type=int, default=0)
     options = parser.parse_args()
@@ -110,10 +119,40 @@ def main(study: Study, description: str | None) -> list[dict[str, Any]]:
     with run_bars() as bars:
         rows = run_all(wanted, out / "results.json", jobs=options.jobs, on_progress=bars)
     page = ROOT / "docs" / "results" / study.name
-    rows = [named(row, line) for row, line in zip(rows, lines, strict=True)]
+    rows = [
+        named(measured(study, row, read_history(job.folder)), line)
+        for row, job, line in zip(rows, wanted, lines, strict=True)
+    ]
     rows = with_others(study, page / "results.json", rows)
     write_page(page, rows, tables_of(study, rows))
+    for setting in options.settings if study.curves else ():
+        own = [row for row in rows if row["setting"] == setting]
+        draw_curves(page / f"curves-{setting}.png", own, study.curves)
     return rows
+
+
+def measured(
+    study: Study, row: Mapping[str, Any], history: Sequence[Mapping[str, float]]
+) -> dict[str, Any]:
+    """The row with the figures that the study looks at, from the history of the run's epochs."""
+    row = dict(row)
+    if study.judged_on == "validation":
+        best = max(history, key=lambda epoch: epoch["validation/accuracy/mean"])
+        row |= {"last": _validation(history[-1]), "selected": _validation(best)}
+        del row["selections"]
+    if study.curves:
+        row["curves"] = {
+            name: [epoch[name] for epoch in history if name in epoch] for name in study.curves
+        }
+    return row
+
+
+def _validation(epoch: Mapping[str, float]) -> dict[str, float]:
+    return {
+        name: value
+        for name, value in epoch.items()
+        if name == "epoch" or name.startswith("validation/accuracy")
+    }
 
 
 def line_of(row: Mapping[str, Any]) -> tuple[str, str]:

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from benchmarks import attributes, digits, glt, long_tail, masks, noise, pets, wear
+from benchmarks import (
+    attributes,
+    digits,
+    glt,
+    long_tail,
+    masks,
+    noise,
+    pets,
+    strength,
+    together,
+    wear,
+)
 from benchmarks.ablation import ablation_markdown, variants
 from benchmarks.page import (
     differences_markdown,
+    draw_curves,
     results_markdown,
     separation_markdown,
     write_page,
 )
 from benchmarks.recipe import candidates
 from benchmarks.reliance import PAGE, ranks_markdown, reliance_markdown
-from benchmarks.study import ROOT, jobs_of, tables_of, with_others
+from benchmarks.study import ROOT, jobs_of, measured, tables_of, with_others
 
 from causalogit.core import GROUPS, THE_TEN
 from causalogit.methods import find_method
@@ -102,7 +115,7 @@ def test_recipe_candidates_are_chosen_without_the_reported_seeds():
     assert all(c.data.test_size == 25 for c in configs.values())
 
 
-ROOMS = (attributes, digits, glt, long_tail, masks, noise, pets, wear)
+ROOMS = (attributes, digits, glt, long_tail, masks, noise, pets, strength, together, wear)
 STUDIES = {room.STUDY.name: room.STUDY for room in ROOMS}
 
 
@@ -137,10 +150,37 @@ def test_every_budget_of_a_study_has_the_controls_that_the_method_names():
         "clp_factual": {"erm_factual", "product_of_experts"},
     }
     for study in STUDIES.values():
+        if study.curves:
+            continue  # it compares forms of one method
         methods = {*study.methods, *(variant.method for variant in study.variants)}
         for ours, controls in needed.items():
             if ours in methods:
                 assert controls <= methods
+
+
+def test_a_study_on_validation_images_reports_no_test_figure():
+    history = [
+        {"epoch": 1.0, "validation/accuracy/mean": 0.8, "train/delta/alpha": 0.9},
+        {"epoch": 2.0, "validation/accuracy/mean": 0.7, "train/delta/alpha": 0.5},
+    ]
+    study = replace(strength.STUDY, judged_on="validation", curves={"train/delta/alpha": "alpha"})
+    found = measured(study, row("clp", 10, 0.5, 0.4) | {"selections": {}}, history)
+    assert found["last"] == {"epoch": 2.0, "validation/accuracy/mean": 0.7}
+    assert found["selected"] == {"epoch": 1.0, "validation/accuracy/mean": 0.8}
+    assert found["curves"] == {"train/delta/alpha": [0.9, 0.5]}
+    assert "selections" not in found
+    assert "curves" not in measured(digits.STUDY, row("clp", 10, 0.5, 0.4), history)
+
+
+def test_curves_leave_out_lines_without_the_metric(tmp_path):
+    rows = [
+        row("erm", 0, 0.5, 0.4) | {"curves": {"alpha": []}},
+        row("clp", 0, 0.5, 0.4) | {"curves": {"alpha": [0.9, 0.1]}},
+        row("clp", 1, 0.5, 0.4) | {"curves": {"alpha": [0.7, 0.3]}},
+    ]
+    file = tmp_path / "curves.png"
+    draw_curves(file, rows, {"alpha": "strength"})
+    assert file.read_bytes().startswith(b"\x89PNG")
 
 
 def test_variants_are_lines_of_their_own():

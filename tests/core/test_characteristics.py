@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from causalogit.core import (
+    CAUSAL,
     CHARACTERISTICS,
     GROUPS,
     THE_TEN,
@@ -28,7 +29,14 @@ Row = list[float]
 
 
 def slow(
-    logits: Row, features: Row, weights: list[Row], label: int, pi: Row, losses: Row, margins: Row
+    logits: Row,
+    features: Row,
+    weights: list[Row],
+    label: int,
+    pi: Row,
+    losses: Row,
+    margins: Row,
+    spurious: Row,
 ) -> dict[str, float]:
     """All characteristics of one sample, the ten by the definitions of the paper."""
     top = max(logits)
@@ -51,6 +59,8 @@ def slow(
         "relative_margin": margin - margins[label],
         "confidence": max(p),
         "feature_norm": math.sqrt(sum(h * h for h in features)),
+        "spurious_loss": -spurious[label],
+        "spurious_gap": -loss - spurious[label],
     }
 
 
@@ -65,7 +75,9 @@ def test_each_characteristic_against_a_loop(num_classes: int, size: int) -> None
         class_proportion=torch.rand(num_classes, dtype=torch.float64),
         class_loss=torch.rand(num_classes, dtype=torch.float64),
         class_margin=torch.randn(num_classes, dtype=torch.float64),
+        spurious=torch.randn(size, num_classes, dtype=torch.float64).log_softmax(1),
     )
+    assert batch_.spurious is not None
     assert len(THE_TEN) == 10
     for i in range(size):
         expected = slow(
@@ -76,6 +88,7 @@ def test_each_characteristic_against_a_loop(num_classes: int, size: int) -> None
             batch_.class_proportion.tolist(),
             batch_.class_loss.tolist(),
             batch_.class_margin.tolist(),
+            batch_.spurious[i].tolist(),
         )
         for name, function in CHARACTERISTICS.items():
             assert function(batch_)[i].item() == pytest.approx(expected[name], 1e-9)
@@ -100,6 +113,7 @@ def test_values_are_finite_whatever_the_logits(
         scale * torch.randn(size, 4).to(dtype),
         scale * torch.randn(num_classes, 4).to(dtype),
         torch.randint(num_classes, (size,)),
+        scale * torch.randn(size, num_classes).to(dtype),
     )
     assert values.shape == (size, len(CHARACTERISTICS))
     assert values.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
@@ -133,6 +147,14 @@ def test_columns_are_in_the_order_of_the_names() -> None:
     for names in [("margin", "loss"), GROUPS["class"], THE_TEN[::-1]]:
         columns = [THE_TEN.index(n) for n in names]
         assert torch.equal(table(names=names)(*arguments), everything[:, columns])
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_the_causal_ones_ask_for_what_is_spurious(name: str) -> None:
+    with pytest.raises(ValueError, match="give its log-probabilities to every step, as spurious="):
+        table(names=(name,))(
+            torch.ones(1, 3), torch.ones(1, 2), torch.ones(3, 2), torch.tensor([0])
+        )
 
 
 def test_the_groups_are_the_ten() -> None:

@@ -122,10 +122,29 @@ def test_expert_scales_the_spurious_logits(bound: float | None, start: float) ->
     assert alpha.max() - alpha.min() > 0.1
 
 
-def test_expert_without_an_expert_is_an_error() -> None:
+@pytest.mark.parametrize("form", ["expert", "expert_target"])
+def test_expert_without_an_expert_is_an_error(form: str) -> None:
     values, labels, _ = inputs()
-    with pytest.raises(ValueError, match="needs what a spurious expert says: give its log-prob"):
-        PerturbationNetwork(K, C, "expert")(values, labels)
+    with pytest.raises(ValueError, match="need what a spurious expert says: give its log-prob"):
+        PerturbationNetwork(K, C, form)(values, labels)
+
+
+def test_expert_target_adds_at_the_label_to_what_the_expert_says() -> None:
+    network = PerturbationNetwork(K, C, "expert_target", bound=5.0)
+    values, labels, spurious = inputs()
+    torch.testing.assert_close(network(values, labels, spurious), 0.9 * spurious)  # at the start
+    spread(network, scale=0.3)
+    delta = network(values, labels, spurious)
+    alpha, added = torch.zeros(B, 1), torch.zeros(B)
+    for i, label in enumerate(labels.tolist()):
+        other = (label + 1) % C
+        alpha[i] = delta[i, other] / spurious[i, other]
+        added[i] = delta[i, label] - alpha[i] * spurious[i, label]
+    expected = alpha * spurious + torch.nn.functional.one_hot(labels, C) * added[:, None]
+    torch.testing.assert_close(delta, expected, atol=1e-4, rtol=1e-4)
+    assert ((alpha > 0) & (alpha < 1)).all()
+    assert (added.abs() < 5).all()
+    assert added.std() > 0.1
 
 
 @pytest.mark.parametrize(("depth", "linear"), [(1, [(K, C)]), (2, [(K, 7), (7, C)])])

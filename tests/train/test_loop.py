@@ -171,7 +171,7 @@ def test_run_does_not_depend_on_callers_random_state(tiny, tmp_path):
 
 def test_folder_is_never_overwritten(tiny, tmp_path):
     train(tiny(method="erm"), tmp_path)
-    with pytest.raises(ValueError, match="holds a run already: resume it, or choose another"):
+    with pytest.raises(ValueError, match=r"holds a run already: resume it \(--resume\)"):
         train(tiny(method="erm"), tmp_path)
     with pytest.raises(ValueError, match="holds a run of another config"):
         train(tiny(method="erm", seed=1), tmp_path, resume=True)

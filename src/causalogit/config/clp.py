@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from causalogit.config.check import require
-from causalogit.config.names import FillName, LookName
+from causalogit.config.names import ExpertName, FillName, LookName
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,11 @@ class NetworkConfig:
 
     Args:
         form: what its outputs mean: a free vector, the label's logit, the same centred over the
-            batch, an expert's strength, or the sample's weight in the loss; null for the method's
-            own choice.
-        bound: largest size of an element of delta (for "expert": of alpha; "weight" has none); .inf
-            for none, null for the method's own choice.
+            batch, an expert's strength, that and the label's logit, or the sample's weight in the
+            loss; null for the method's own choice.
+        bound: largest size of an element of delta (for "expert": of alpha; for "expert_target": of
+            what is added at the label; "weight" has none); .inf for none, null for the method's own
+            choice.
         learning_rate: of its Adam; null for the method's own choice.
         weight_decay: of its Adam.
         hidden: units of a hidden layer.
@@ -26,7 +27,7 @@ class NetworkConfig:
         activation: between the layers.
     """
 
-    form: Literal["vector", "target", "contrast", "expert", "weight"] | None = None
+    form: Literal["vector", "target", "contrast", "expert", "expert_target", "weight"] | None = None
     bound: float | None = None
     learning_rate: float | None = None
     weight_decay: float = 0.0
@@ -54,7 +55,12 @@ class ClpConfig:
         clean_weight: weight of the meta loss on clean images.
         factual_weight: weight of the meta loss on factual images.
         counterfactual_weight: weight of the meta loss on counterfactual images.
-        expert_fill: fill of the expert's counterfactual images (form "expert").
+        expert: who says what is spurious, for the forms "expert" and "expert_target" and the
+            characteristics "spurious_loss" and "spurious_gap": networks of its own, of the image
+            without its object ("background") or of what still shows of that after the training
+            images' augmentation ("visible"); the classifier, of the image without its object; or
+            the class sizes ("frequency"); null for the method's own choice.
+        expert_fill: fill of the expert's counterfactual images.
         expert_learning_rate: of the experts' Adam at its start; it falls to 0.
         expert_epochs: passes of an expert over the training images, before it is frozen.
         pace: largest factor on the training loss where delta leaves the classifier little to learn;
@@ -76,6 +82,7 @@ class ClpConfig:
     clean_weight: float = 1.0
     factual_weight: float = 1.0
     counterfactual_weight: float = 1.0
+    expert: ExpertName | None = None
     expert_fill: FillName = "grey"
     expert_learning_rate: float = 1e-3
     expert_epochs: int = 5

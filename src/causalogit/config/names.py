@@ -11,3 +11,6 @@ FillName = Literal[
 
 LookName = Literal[FillName, "greyscale", "recolour", "smooth", "retexture"]
 """The same, or another look of the object itself, where the attribute is no place."""
+
+ExpertName = Literal["background", "visible", "classifier", "frequency"]
+"""Who says what is spurious in an image."""

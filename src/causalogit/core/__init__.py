@@ -1,6 +1,7 @@
 """The method: pure PyTorch, tensors in, tensors out."""
 
 from causalogit.core.characteristics import (
+    CAUSAL,
     CHARACTERISTICS,
     GROUPS,
     THE_TEN,
@@ -20,6 +21,7 @@ from causalogit.core.perturbation import FORMS, OutputForm, PerturbationNetwork
 from causalogit.core.training_loss import PerturbedLogits, TrainingLoss, WeightedSamples
 
 __all__ = [
+    "CAUSAL",
     "CHARACTERISTICS",
     "FORMS",
     "GROUPS",

@@ -11,7 +11,7 @@ data: `characteristics=("loss", "margin")` selects by name, and a new one is a d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -31,6 +31,8 @@ class Snapshot:
         class_proportion: pi, `(C,)`.
         class_loss: mean loss of each class in the previous epoch, `(C,)`.
         class_margin: mean margin of each class in the previous epoch, `(C,)`.
+        spurious: log-probabilities of the labels by what is spurious in the images, `(B, C)`;
+            None where nothing says any.
     """
 
     logits: Tensor
@@ -40,6 +42,7 @@ class Snapshot:
     class_proportion: Tensor
     class_loss: Tensor
     class_margin: Tensor
+    spurious: Tensor | None = None
 
     @cached_property
     def log_probabilities(self) -> Tensor:
@@ -161,6 +164,30 @@ def feature_norm(batch: Snapshot) -> Tensor:
     return batch.features.square().sum(1).sqrt()
 
 
+@characteristic("spurious_loss")
+def spurious_loss(batch: Snapshot) -> Tensor:
+    """-log b[y]: how little what is spurious speaks for the label; not among the ten.
+
+    Raises:
+        ValueError: nothing says what is spurious.
+    """
+    if batch.spurious is None:
+        raise ValueError(
+            "the characteristics 'spurious_loss' and 'spurious_gap' need to know what is spurious: "
+            "give its log-probabilities to every step, as spurious="
+        )
+    return -batch.spurious.gather(1, batch.labels[:, None]).squeeze(1)
+
+
+@characteristic("spurious_gap")
+def spurious_gap(batch: Snapshot) -> Tensor:
+    """Log p[y] - log b[y]: what the classifier adds to it; not among the ten."""
+    return spurious_loss(batch) - batch.loss
+
+
+CAUSAL = ("spurious_loss", "spurious_gap")
+"""Those that need to know what is spurious."""
+
 GROUPS = {
     "sample": ("loss", "margin", "gradient_norm", "cosine", "entropy"),
     "class": ("class_proportion", "class_loss", "weight_norm"),
@@ -255,30 +282,46 @@ class CharacteristicTable:
 
     @torch.no_grad()
     def __call__(
-        self, logits: Tensor, features: Tensor, weights: Tensor, labels: Tensor, update: bool = True
+        self,
+        logits: Tensor,
+        features: Tensor,
+        weights: Tensor,
+        labels: Tensor,
+        spurious: Tensor | None = None,
+        *,
+        update: bool = True,
     ) -> Tensor:
-        """`(B, K)` float: logits `(B, C)`, features `(B, d)`, weights `(C, d)`, labels `(B,)`.
+        """`(B, K)` float.
 
-        With `update=False` (looking at samples outside of training) the statistics stay.
+        Args:
+            logits: `(B, C)`.
+            features: `(B, d)`.
+            weights: of the last layer, `(C, d)`.
+            labels: `(B,)`.
+            spurious: log-probabilities `(B, C)`, for those in `CAUSAL`.
+            update: False to look at samples outside of training: the statistics stay.
+
+        Raises:
+            ValueError: a characteristic needs `spurious`.
         """
         precise = torch.promote_types(logits.dtype, torch.float32)
-        logits = logits.detach().to(precise)
-        batch = self._snapshot(logits, features.detach().to(precise), weights.detach(), labels)
+        batch = Snapshot(
+            logits=logits.detach().to(precise),
+            features=features.detach().to(precise),
+            weights=weights.detach().to(precise),
+            labels=labels,
+            **self._of_classes(precise),
+            spurious=None if spurious is None else spurious.detach().to(precise),
+        )
         if update:
             self.statistics.update(labels, batch.loss, batch.margin)
-            batch = self._snapshot(logits, batch.features, weights.detach(), labels)
+            batch = replace(batch, **self._of_classes(precise))
         return torch.stack([function(batch) for function in self.functions], dim=1)
 
-    def _snapshot(
-        self, logits: Tensor, features: Tensor, weights: Tensor, labels: Tensor
-    ) -> Snapshot:
+    def _of_classes(self, dtype: torch.dtype) -> dict[str, Tensor]:
         statistics = self.statistics
-        return Snapshot(
-            logits=logits,
-            features=features,
-            weights=weights.to(logits.dtype),
-            labels=labels,
-            class_proportion=statistics.proportion.to(logits.dtype),
-            class_loss=statistics.mean[0].to(logits.dtype),
-            class_margin=statistics.mean[1].to(logits.dtype),
-        )
+        return {
+            "class_proportion": statistics.proportion.to(dtype),
+            "class_loss": statistics.mean[0].to(dtype),
+            "class_margin": statistics.mean[1].to(dtype),
+        }

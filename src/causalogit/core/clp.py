@@ -136,7 +136,7 @@ class CausalLogitPerturbation:
         if not self.guard.factor("loss", plain_loss.item()):
             undo()
             return {"skipped": 1.0}
-        values = self.table(logits, features, self.classifier.head.weight, labels)
+        values = self.table(logits, features, self.classifier.head.weight, labels, spurious)
         if not self.guard.finite("characteristics", values):
             undo()
             return {"skipped": 1.0}
@@ -188,7 +188,7 @@ class CausalLogitPerturbation:
                 network.eval()
             logits, features = self.classifier(images)
             weights = self.classifier.head.weight
-            values = self.table(logits, features, weights, labels, update=False)
+            values = self.table(logits, features, weights, labels, spurious, update=False)
             return values, self.network(self.network.normalised(values), labels, spurious)
         finally:
             for module, mode in modes:

@@ -128,10 +128,34 @@ class Expert:
         """`alpha(raw) * spurious`."""
         if spurious is None:
             raise ValueError(
-                "the output form 'expert' needs what a spurious expert says: give its "
+                "output forms with an expert need what a spurious expert says: give its "
                 "log-probabilities to every step, as spurious=, or use 'target'"
             )
         return self.alpha(raw) * spurious
+
+
+class ExpertTarget:
+    """`Expert` with alpha up to 1, and `Target` beside it: what is known, and what is left to say.
+
+    delta_i = alpha_i * log b(. | z_i) + t_i at the label. The first part is what a calibrated
+    expert knows, such as the class's frequency or what shows of the background; the second, of
+    size up to the bound, is free to say what no expert does, such as that a label is wrong.
+    """
+
+    needs_expert = True
+    loss: TrainingLoss = PerturbedLogits()
+
+    def __init__(self, num_classes: int, bound: float | None) -> None:
+        self.expert, self.target = Expert(num_classes, 1.0), Target(num_classes, bound)
+
+    def width(self, num_classes: int) -> int:
+        """2."""
+        return 2
+
+    def __call__(self, raw: Tensor, labels: Tensor, spurious: Tensor | None) -> Tensor:
+        """The sum of both, of the first raw output and of the second."""
+        known = self.expert(raw[:, :1], labels, spurious)
+        return known + self.target(raw[:, 1:], labels, spurious)
 
 
 class Weight:
@@ -160,6 +184,7 @@ FORMS: dict[str, Callable[[int, float | None], OutputForm]] = {
     "target": Target,
     "contrast": Contrast,
     "expert": Expert,
+    "expert_target": ExpertTarget,
     "weight": Weight,
 }
 
@@ -180,11 +205,13 @@ class PerturbationNetwork(nn.Module):
     Args:
         num_characteristics: K.
         num_classes: C.
-        form: `vector`, `target`, `contrast`, `expert`, `weight`, or another key of `FORMS`.
+        form: `vector`, `target`, `contrast`, `expert`, `expert_target`, `weight`, or another key of
+            `FORMS`.
         hidden: units of every hidden layer.
         depth: linear layers, at least 1; 2 is the paper's.
         activation: `relu`, `gelu`, `tanh` or `silu`.
-        bound: largest size of an element of delta (for `expert`: of alpha); None for no bound.
+        bound: largest size of an element of delta (for `expert`: of alpha, for `expert_target`: of
+            what is added at the label); None for no bound.
         normalise: False for inputs as they are, as Meta-Weight-Net has its loss.
 
     Raises:
@@ -243,7 +270,7 @@ class PerturbationNetwork(nn.Module):
         Args:
             inputs: `(B, K)`, as `normalised` gives them.
             labels: `(B,)`.
-            spurious: the expert's log-probabilities `(B, C)`, for the form `expert`.
+            spurious: the expert's log-probabilities `(B, C)`, for the forms with an expert.
         """
         # autocast would keep a copy of the weights from before their update, for the whole step
         with torch.autocast(inputs.device.type, enabled=False):

@@ -45,6 +45,11 @@ class Task:
     generator: torch.Generator
     device: torch.device
 
+    def log_frequencies(self) -> Tensor:
+        """Log of each class's share of the training images, `(C,)`; an empty class counts one."""
+        sizes = self.data.class_counts.clamp_min(1).double()
+        return (sizes / sizes.sum()).log().float().to(self.device)
+
 
 class Method(ABC):
     """Trains `task.model`, a batch at a time.

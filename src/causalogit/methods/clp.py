@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 from torch import Tensor
 from torch.optim import Adam
 
-from causalogit.config import ClpConfig
+from causalogit.config import ClpConfig, ExpertName
 from causalogit.core import (
+    CAUSAL,
+    FORMS,
     GROUPS,
     LIMITS,
     THE_TEN,
@@ -22,7 +24,7 @@ from causalogit.core import (
 from causalogit.data import Batch, endless_batches
 from causalogit.methods.base import Budget, Method, Metrics, Task, method
 from causalogit.methods.masked import factual, meta_objective
-from causalogit.methods.spurious import CrossFitted, background_expert, visible_expert
+from causalogit.methods.spurious import spurious_expert
 from causalogit.models import seeded
 
 
@@ -50,6 +52,7 @@ class Clp(Method):
     Attributes:
         form, bound, learning_rate: of the perturbation network where the config leaves them open.
         pace: largest factor on the training loss, likewise.
+        expert_name: who says what is spurious, likewise.
         normalise: whether that network's inputs are normalised over the batch.
     """
 
@@ -60,12 +63,13 @@ class Clp(Method):
     bound: ClassVar[float] = 1.0
     learning_rate: ClassVar[float] = 1e-3
     pace: ClassVar[float] = 1.0
+    expert_name: ClassVar[ExpertName] = "background"
     normalise: ClassVar[bool] = True
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         config = task.config.clp
-        names = self.characteristics()
+        names = self.characteristics(config)
         network = self._network(len(names))
         rate = config.network.learning_rate
         rate = self.learning_rate if rate is None else rate
@@ -88,28 +92,43 @@ class Clp(Method):
             saliency_fraction=config.saliency_fraction,
             guard=Guard(config.on_divergence, LIMITS | {"hypergradient": config.max_hypergradient}),
         )
-        self.expert = self.spurious_expert() if network.form.needs_expert else None
+        expert = self.expert_of(config)
+        self.expert = None if expert is None else spurious_expert(expert, task, self.augmented)
 
     @classmethod
     def output_form(cls, config: ClpConfig) -> str:
         """The output form of a run with this config."""
         return config.network.form or cls.form
 
-    def characteristics(self) -> tuple[str, ...]:
-        """Names of the network's inputs."""
-        return choose_characteristics(self.task.config.clp)
+    @classmethod
+    def characteristics(cls, config: ClpConfig) -> tuple[str, ...]:
+        """Names of the network's inputs in a run with this config."""
+        return choose_characteristics(config)
+
+    @classmethod
+    def expert_of(cls, config: ClpConfig) -> ExpertName | None:
+        """Who says what is spurious in a run with this config; None where nobody is asked."""
+        form = FORMS[cls.output_form(config)](2, None)
+        asked = form.needs_expert or not set(CAUSAL).isdisjoint(cls.characteristics(config))
+        return config.expert or cls.expert_name if asked else None
 
     def information(self) -> Budget:
         """C where the expert or the saliency regulariser reads masks of training images."""
-        uses_masks = self.expert is not None or self.clp.saliency_weight > 0
+        by_expert = self.expert is not None and self.expert.reads_masks
+        uses_masks = by_expert or self.clp.saliency_weight > 0
         return "C" if uses_masks else self.budget
 
     def objective(self) -> MetaObjective:
         """The meta loss: clean, factual and counterfactual images as the config has them."""
         return meta_objective(self.task)
 
+    def augmented(self, batch: Batch) -> Batch:
+        """What the classifier sees of a training batch: all of it, as it is."""
+        return batch
+
     def step(self, batch: Batch) -> Metrics:
         """Eqs. 8-10 on the batch."""
+        batch = self.augmented(batch)
         return self.clp.step(batch.images, batch.labels, batch.masks, self._spurious(batch))
 
     def end_epoch(self) -> None:
@@ -121,6 +140,7 @@ class Clp(Method):
 
         The form "weight" gives the samples' weights in (0, 1), `(B,)`, in place of delta.
         """
+        batch = self.augmented(batch)
         return self.clp.perturbation(batch.images, batch.labels, self._spurious(batch))
 
     def suspicion(self, batch: Batch) -> Tensor:
@@ -143,10 +163,6 @@ class Clp(Method):
         self.clp.load_state_dict(state)
         if self.expert is not None:
             self.expert.load_state_dict(state["expert"])
-
-    def spurious_expert(self) -> CrossFitted:
-        """Says what is spurious in the images of `step`, for the form "expert"."""
-        return background_expert(self.task)
 
     def _spurious(self, batch: Batch) -> Tensor | None:
         return None if self.expert is None else self.expert.log_probabilities(batch)
@@ -181,6 +197,21 @@ class MetaLp(Clp):
 
 
 @method
+class ClpAdjusted(MetaLp):
+    """Meta-LP on top of logit adjustment: our recipe where there are labels alone.
+
+    The classes' log frequencies are known and need not be learned; the network says how far they
+    count, and adds at the label what tells wrong labels and hard images from others.
+    """
+
+    name = "clp_adjusted"
+    title = "CLP + logit adjustment"
+    form: ClassVar[str] = "expert_target"
+    bound: ClassVar[float] = 5.0
+    expert_name: ClassVar[ExpertName] = "frequency"
+
+
+@method
 class ClpFactual(Clp):
     """CLP on training images whose backgrounds are replaced: our recipe where there are masks.
 
@@ -194,24 +225,14 @@ class ClpFactual(Clp):
     budget: ClassVar[Budget] = "C"
     form: ClassVar[str] = "expert"
     pace: ClassVar[float] = 10.0
+    expert_name: ClassVar[ExpertName] = "visible"
 
     def __init__(self, task: Task) -> None:
         self.factual = factual(task, task.config.controls.train_fill)
         super().__init__(task)
 
-    def spurious_expert(self) -> CrossFitted:
-        """What still shows of the background."""
-        return visible_expert(self.task, self._on_new_backgrounds)
-
-    def step(self, batch: Batch) -> Metrics:
-        """Eqs. 8-10 on the batch with new backgrounds."""
-        return super().step(self._on_new_backgrounds(batch))
-
-    def perturbation(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Characteristics and delta of the batch with new backgrounds."""
-        return super().perturbation(self._on_new_backgrounds(batch))
-
-    def _on_new_backgrounds(self, batch: Batch) -> Batch:
+    def augmented(self, batch: Batch) -> Batch:
+        """The batch with new backgrounds."""
         if self.factual is None or batch.masks is None:
             return batch
         return batch._replace(images=self.factual(batch.images, batch.masks, batch.labels))

@@ -31,9 +31,7 @@ class LogitAdjustment(PlainMethod):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        sizes = task.data.class_counts.clamp_min(1).double()
-        shift = task.config.controls.logit_adjustment_tau * (sizes / sizes.sum()).log()
-        self.shift = shift.float().to(task.device)
+        self.shift = task.config.controls.logit_adjustment_tau * task.log_frequencies()
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy of u + tau * log pi."""

@@ -34,6 +34,7 @@ class MetaWeightNet(MetaLp):
         """Always "weight"."""
         return cls.form
 
-    def characteristics(self) -> tuple[str, ...]:
+    @classmethod
+    def characteristics(cls, config: ClpConfig) -> tuple[str, ...]:
         """The loss alone."""
         return ("loss",)

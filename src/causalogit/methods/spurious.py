@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LinearLR
 
+from causalogit.config import ExpertName
 from causalogit.data import Batch
 from causalogit.data.streams import draws_at, epoch_order
 from causalogit.methods.base import Task
@@ -20,6 +21,87 @@ from causalogit.models import seeded
 
 RAREST = 30.0
 """How many times as often the rarest images are drawn, at most."""
+
+
+class SpuriousExpert(Protocol):
+    """Says of the labels of training images what their spurious part speaks for."""
+
+    reads_masks: bool
+
+    def log_probabilities(self, batch: Batch) -> Tensor:
+        """Of the labels, `(B, C)`, for images of the training set."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must hold."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        ...
+
+
+def spurious_expert(
+    name: ExpertName, task: Task, augment: Callable[[Batch], Batch]
+) -> SpuriousExpert:
+    """The expert of this name; what it has to learn first, it learns here.
+
+    Args:
+        name: see `ClpConfig.expert`.
+        task: whose images and classifier.
+        augment: what training batches go through before the expert is asked about them.
+
+    Raises:
+        ValueError: the config's `clp.expert_fill` is "none".
+    """
+    if name == "frequency":
+        return Frequency(task)
+    if name == "classifier":
+        return Itself(task)
+    return background_expert(task) if name == "background" else visible_expert(task, augment)
+
+
+class _Stateless:
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing."""
+
+
+class Frequency(_Stateless):
+    """The classes' log frequencies: the perturbation of logit adjustment (arXiv 2007.07314)."""
+
+    reads_masks = False
+
+    def __init__(self, task: Task) -> None:
+        self.values = task.log_frequencies()
+
+    def log_probabilities(self, batch: Batch) -> Tensor:
+        """The same for every image."""
+        return self.values.expand(len(batch.labels), -1)
+
+
+class Itself(_Stateless):
+    """What the classifier itself says of the image without its object, as it is by then."""
+
+    reads_masks = True
+
+    def __init__(self, task: Task) -> None:
+        self.model, self.without_object = task.model, _without_object(task)
+
+    @torch.no_grad()
+    def log_probabilities(self, batch: Batch) -> Tensor:
+        """In eval mode, which leaves running statistics and random state alone."""
+        modes = [(module, module.training) for module in self.model.modules()]
+        self.model.eval()
+        try:
+            answers: Tensor = self.model(self.without_object(batch)).float().log_softmax(1)
+        finally:
+            for module, mode in modes:
+                module.training = mode
+        return answers
 
 
 class CrossFitted:
@@ -33,6 +115,8 @@ class CrossFitted:
         task: whose training images.
         see: what the networks see of a batch.
     """
+
+    reads_masks = True
 
     def __init__(self, task: Task, see: Callable[[Batch], Tensor]) -> None:
         self.task, self.see = task, see
@@ -101,22 +185,23 @@ class CrossFitted:
 def background_expert(task: Task) -> CrossFitted:
     """Log b(. | CF(x)): what the image without its object speaks for.
 
-    The whole box of the object is removed: an exact outline would leave its silhouette, from which
-    the label can be read.
-
     Raises:
         ValueError: the config's `clp.expert_fill` is "none".
+    """
+    expert = CrossFitted(task, _without_object(task))
+    expert.fit(lambda batch: batch.labels)
+    return expert
+
+
+def _without_object(task: Task) -> Callable[[Batch], Tensor]:
+    """Images without the whole box of their object.
+
+    An exact outline would leave its silhouette, from which the label can be read.
     """
     removed = counterfactual(task, task.config.clp.expert_fill, boxes=True)
     if removed is None:
         raise ValueError("clp.expert_fill is 'none': the expert needs a fill, such as 'grey'")
-
-    def without_object(batch: Batch) -> Tensor:
-        return removed(batch.images, _masks(batch), batch.labels)
-
-    expert = CrossFitted(task, without_object)
-    expert.fit(lambda batch: batch.labels)
-    return expert
+    return lambda batch: removed(batch.images, _masks(batch), batch.labels)
 
 
 def visible_expert(task: Task, augment: Callable[[Batch], Batch]) -> CrossFitted:

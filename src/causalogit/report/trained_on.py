@@ -184,7 +184,8 @@ def _uses(entry: Entry) -> Iterator[tuple[str, str, LookName]]:
         yield "meta", "counterfactual", clp.counterfactual
     if entry.new_backgrounds:
         yield "train", _factual_kind(config.controls.train_fill), config.controls.train_fill
-    if entry.form == "expert" or issubclass(method, ProductOfExperts):
+    of_its_own = issubclass(method, Clp) and method.expert_of(clp) not in (None, "frequency")
+    if of_its_own or issubclass(method, ProductOfExperts):
         yield "train", "expert", clp.expert_fill
 
 

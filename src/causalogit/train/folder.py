@@ -66,7 +66,8 @@ class RunFolder:
             return None
         if not resume:
             raise ValueError(
-                f"{self.path} holds a run already: resume it, or choose another folder"
+                f"{self.path} holds a run already: resume it (--resume), or "
+                "choose another folder (--out)"
             )
         # read through the config, so that options younger than the run have their defaults
         if config_from_dict(yaml.safe_load(self.config.read_text())) != config:

@@ -131,12 +131,17 @@ def load_run(path: Path) -> LoadedRun:
     row = json.loads(folder.results.read_text())["runs"][0]
     selector = row["selected_by"].removeprefix("validation ")
     model, config, data = load_model(folder.selected(selector))
+    history = read_history(path)
+    return LoadedRun(path, config, data, model, history, row, _perturbations(folder))
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """One row an epoch, as in `metrics.csv` of a run's folder; without the cells that are empty."""
     with (path / "metrics.csv").open(newline="") as file:
-        history = [
+        return [
             {name: float(value) for name, value in line.items() if value}
             for line in csv.DictReader(file)
         ]
-    return LoadedRun(path, config, data, model, history, row, _perturbations(folder))
 
 
 def _perturbations(folder: RunFolder) -> Perturbations | None:

@@ -1,0 +1,67 @@
+"""The look-ahead: where the learned strength of a spurious expert goes, and what holds it.
+
+    python -m benchmarks.strength
+
+Coloured digits, boxes for masks. Keeps its runs in runs/strength, writes docs/results/strength.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from benchmarks.digits import STUDY as DIGITS
+from benchmarks.masks import masked
+from benchmarks.study import Study, Variant, main
+from causalogit.config import NetworkConfig, RunConfig
+
+
+def fixed(alpha: float) -> Variant:
+    """The expert at a strength that nothing learns."""
+
+    def change(config: RunConfig) -> RunConfig:
+        return replace(config, controls=replace(config.controls, product_alpha=alpha))
+
+    return Variant("product_of_experts", f"alpha {alpha:g}", change)
+
+
+def learned(
+    bound: float, rate: float = 1e-3, pace: float = 1.0
+) -> Callable[[RunConfig], RunConfig]:
+    """A strength between 0 and `bound`, by Adam at `rate`."""
+
+    def change(config: RunConfig) -> RunConfig:
+        network = NetworkConfig("expert", bound, rate)
+        return replace(config, clp=replace(config.clp, network=network, pace=pace))
+
+    return change
+
+
+STUDY = Study(
+    name="strength",
+    settings={"boxes": masked(DIGITS.settings["0.95"], "box", 1.0)},
+    methods=(),
+    variants=(
+        *(fixed(alpha) for alpha in (0.5, 0.8, 1.0, 1.5)),
+        Variant("clp", "expert to 3", learned(3.0)),
+        Variant("clp", "expert to 3, rate 1e-4", learned(3.0, 1e-4)),
+        Variant("clp", "expert to 3, paced", learned(3.0, pace=10.0)),
+        Variant("clp", "expert to 1", learned(1.0)),
+        Variant("clp", "expert to 1, paced", learned(1.0, pace=10.0)),
+        Variant("clp_factual", "to 3, no pace", learned(3.0)),
+        Variant("clp_factual", "to 3", learned(3.0, pace=10.0)),
+        Variant("clp_factual", "to 1, no pace", learned(1.0)),
+        Variant("clp_factual", "to 1", learned(1.0, pace=10.0)),
+    ),
+    metrics=DIGITS.metrics,
+    against=(),
+    curves={
+        "train/delta/alpha": "strength alpha, mean over training images",
+        "train/hypergradient/norm": "norm of the hypergradient",
+        "train/loss/classifier": "cross-entropy on training batches, nats",
+        "validation/accuracy/mean": "validation accuracy",
+    },
+)
+
+if __name__ == "__main__":
+    main(STUDY, __doc__)
