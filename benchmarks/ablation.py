@@ -1,72 +1,83 @@
-"""Which characteristics matter: leave out one, or a group, or replace one.
+r"""What the perturbation network should see, and how it should say it.
 
-    python -m benchmarks.ablation
+    python -m benchmarks.ablation --settings labels --path FASHION
+    python -m benchmarks.ablation --settings boxes
 
-Method `clp` (budget B) on coloured digits by default; `--method clp_factual` for the recipe.
-Keeps its runs in runs/ablation, and writes results.json and table.md there.
+One characteristic or a group is left out, one replaced, the causal ones added; other output forms,
+depths and widths. Wrong labels with `clp_adjusted`, and coloured digits with boxes with
+`clp_factual`. Keeps its runs in runs/ablation, writes docs/results/ablation.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
-from pathlib import Path
-from statistics import mean
-from typing import Any
+from dataclasses import replace
 
-from benchmarks.page import Rows
-from causalogit.cli.tables import spread
-from causalogit.config import ClpConfig, OptimizerConfig, RunConfig
-from causalogit.core import GROUPS, THE_TEN
-from causalogit.train import compare
-from causalogit.train.checkpoint import write_json, write_text
+from benchmarks.digits import STUDY as DIGITS
+from benchmarks.masks import masked
+from benchmarks.study import Study, Variant, main
+from causalogit.config import ClpConfig, NetworkConfig, RunConfig
+from causalogit.core import CAUSAL, GROUPS, THE_TEN
+from causalogit.presets import load_preset
+
+METHODS = {"labels": "clp_adjusted", "boxes": "clp_factual"}
+BOTH = (*THE_TEN, *CAUSAL)
 
 
-def variants() -> Iterator[tuple[str, ClpConfig]]:
-    """Name and config of every variant, all ten characteristics first."""
-    yield "all ten", ClpConfig()
+def choices() -> Iterator[tuple[str, ClpConfig]]:
+    """What is changed, by name."""
     for group in GROUPS:
         yield f"without {group}", ClpConfig(without=(group,))
     for name in THE_TEN:
         yield f"without {name}", ClpConfig(without=(name,))
-    yield "entropy -> confidence", ClpConfig(replace={"entropy": "confidence"})
-    yield "cosine -> feature_norm", ClpConfig(replace={"cosine": "feature_norm"})
+    yield "loss alone", ClpConfig(characteristics=("loss",))
+    yield "confidence for entropy", ClpConfig(replace={"entropy": "confidence"})
+    yield "feature norm for cosine", ClpConfig(replace={"cosine": "feature_norm"})
+    yield "with the causal ones", ClpConfig(characteristics=BOTH)
+    yield "the causal ones alone", ClpConfig(characteristics=CAUSAL)
+    yield "target", ClpConfig(network=NetworkConfig("target", 5.0))
+    yield "vector", ClpConfig(network=NetworkConfig("vector", 5.0))
+    yield "contrast", ClpConfig(network=NetworkConfig("contrast", 5.0))
+    yield "expert", ClpConfig(network=NetworkConfig("expert", 1.0))
+    yield "expert and target", ClpConfig(network=NetworkConfig("expert_target", 5.0))
+    yield "depth 1", ClpConfig(network=NetworkConfig(depth=1))
+    yield "depth 3", ClpConfig(network=NetworkConfig(depth=3))
+    yield "10 hidden units", ClpConfig(network=NetworkConfig(hidden=10))
 
 
-def main() -> None:
-    """Run what is missing, then write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--method", default="clp")
-    parser.add_argument("--out", type=Path, default=Path("runs/ablation"))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--jobs", type=int, default=0)
-    options = parser.parse_args()
-    rows: list[dict[str, Any]] = []
-    for name, clp in variants():
-        folder = options.out / name.replace(" ", "_").replace("->", "to")
-        optimizer = OptimizerConfig(epochs=options.epochs)
-        config = RunConfig(method=options.method, clp=clp, optimizer=optimizer)
-        runs = compare(config, [options.method], options.seeds, folder, jobs=options.jobs)
-        rows += [run | {"variant": name} for run in runs]
-    write_json(options.out / "results.json", {"runs": rows})
-    write_text(options.out / "table.md", ablation_markdown(rows))
-    print(ablation_markdown(rows))
+def with_clp(config: RunConfig, clp: ClpConfig) -> RunConfig:
+    """The config with these choices, and its own fills and meta batches."""
+    own = config.clp
+    clp = replace(clp, meta_batch_size=own.meta_batch_size, factual=own.factual)
+    return replace(config, clp=clp)
 
 
-def ablation_markdown(rows: Rows) -> str:
-    """One line a variant: last epoch, and its difference to all ten."""
-    lines = ["| characteristics | average | worst group | average, against all ten |\n"]
-    lines.append("|---|---|---|---|\n")
-    full = [row["last"]["accuracy/test_mean"] for row in rows if row["variant"] == "all ten"]
-    for name in dict.fromkeys(row["variant"] for row in rows):
-        runs = [row["last"] for row in rows if row["variant"] == name]
-        averages = [run["accuracy/test_mean"] for run in runs]
-        worst = spread([run["accuracy/worst_group"] for run in runs])
-        change = 100 * (mean(averages) - mean(full))
-        lines.append(f"| {name} | {spread(averages)} | {worst} | {change:+.1f} |\n")
-    return "".join(lines)
+def variants(method: str) -> list[Variant]:
+    """All choices for a method."""
 
+    def variant(name: str, clp: ClpConfig) -> Variant:
+        return Variant(method, name, lambda config: with_clp(config, clp))
+
+    return [variant(name, clp) for name, clp in choices()]
+
+
+_VARIANTS = {setting: variants(method) for setting, method in METHODS.items()}
+
+STUDY = Study(
+    name="ablation",
+    settings={
+        "labels": load_preset("fashion-flip-40-small"),
+        "boxes": masked(DIGITS.settings["0.95"], "box", 1.0),
+    },
+    methods=tuple(METHODS.values()),
+    variants=[variant for own in _VARIANTS.values() for variant in own],
+    metrics=DIGITS.metrics,
+    against=tuple(METHODS.values()),
+    lines_of={
+        setting: [METHODS[setting], *(variant.name for variant in own)]
+        for setting, own in _VARIANTS.items()
+    },
+)
 
 if __name__ == "__main__":
-    main()
+    main(STUDY, __doc__)

@@ -2,117 +2,87 @@
 
     python -m benchmarks.recipe
 
-Trains every candidate with seeds 10 to 14, which no reported table uses, and compares the
-validation accuracy of the last epoch; no test figure is read. Keeps its runs in runs/recipe and
-writes docs/results/recipe.
+Coloured digits with exact masks and with boxes, seeds 10 to 14, which no reported table uses; rows
+hold validation figures, and no test figure is read. Keeps its runs in runs/recipe and writes
+docs/results/recipe.
 """
 
 from __future__ import annotations
 
-import argparse
-import csv
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
-from benchmarks.page import Rows, write_page
-from causalogit.cli.tables import spread
+from benchmarks.masks import masked
+from benchmarks.study import Study, Variant, main
 from causalogit.config import (
-    ClpConfig,
     ControlsConfig,
     DataConfig,
+    ExpertName,
     FillName,
     NetworkConfig,
-    OptimizerConfig,
     RunConfig,
 )
-from causalogit.train import compare
 
-PAGE = Path(__file__).parents[1] / "docs" / "results" / "recipe"
-SEEDS = range(10, 15)
 # nearly all held-out images validate: 55 a group instead of 16
-DATA = DataConfig(validation_size=1375, test_size=25)
-OPTIMIZER = OptimizerConfig(schedule="constant")
+CONFIG = RunConfig(data=DataConfig(validation_size=1375, test_size=25))
 FILLS: tuple[FillName, ...] = ("random", "mixed_rand", "shuffle")
-NETWORKS = {
-    "contrast 1": NetworkConfig("contrast", 1.0, 1e-2),
-    "contrast 1, slow": NetworkConfig("contrast", 1.0, 1e-3),
+
+METRICS = {
+    "validation/accuracy/mean": "validation average",
+    "validation/accuracy/worst_group": "validation worst group",
 }
 
 
-def candidates() -> dict[str, RunConfig]:
-    """The settings tried: the controls' own, then CLP on the fill that served the control best."""
-    tried = {
-        f"erm_factual {fill}": RunConfig(
-            method="erm_factual",
-            data=DATA,
-            optimizer=OPTIMIZER,
-            controls=ControlsConfig(train_fill=fill),
-        )
-        for fill in FILLS
-    }
-    for alpha, epochs in ((0.8, 3), (1.0, 3), (1.0, 5)):
-        tried[f"product_of_experts {alpha:g}, expert {epochs} epochs"] = RunConfig(
-            method="product_of_experts",
-            data=DATA,
-            optimizer=OPTIMIZER,
-            clp=ClpConfig(expert_epochs=epochs),
-            controls=ControlsConfig(product_alpha=alpha),
-        )
-    best = ControlsConfig(train_fill="random")
-    for name, network in NETWORKS.items():
-        tried[f"clp_factual {name}"] = RunConfig(
-            method="clp_factual",
-            data=DATA,
-            optimizer=OPTIMIZER,
-            clp=ClpConfig(network=network),
-            controls=best,
-        )
-    return tried
+def filled(fill: FillName) -> Variant:
+    """Factual augmentation with this fill."""
+    return Variant(
+        "erm_factual",
+        fill,
+        lambda config: replace(config, controls=ControlsConfig(train_fill=fill)),
+    )
 
 
-def validation_row(row: dict[str, Any], variant: str) -> dict[str, Any]:
-    """A row of `results.json` with validation figures in place of the test's."""
-    with (Path(row["folder"]) / "metrics.csv").open(newline="") as file:
-        epochs = [
-            {
-                name: float(value)
-                for name, value in line.items()
-                if name == "epoch" or name.startswith("validation/accuracy")
-            }
-            for line in csv.DictReader(file)
-        ]
-    best = max(epochs, key=lambda epoch: epoch["validation/accuracy/mean"])
-    kept = {key: value for key, value in row.items() if key != "selections"}
-    return kept | {"variant": variant, "last": epochs[-1], "selected": best}
+def product(alpha: float, epochs: int) -> Variant:
+    """The product of experts at this strength, its expert trained for so long."""
+
+    def change(config: RunConfig) -> RunConfig:
+        clp = replace(config.clp, expert_epochs=epochs)
+        return replace(config, clp=clp, controls=ControlsConfig(product_alpha=alpha))
+
+    return Variant("product_of_experts", f"alpha {alpha:g}, expert {epochs} epochs", change)
 
 
-def recipe_markdown(rows: Rows) -> str:
-    """One line a candidate: validation accuracy of the last epoch."""
-    lines = ["| candidate | validation average | validation worst group |\n", "|---|---|---|\n"]
-    for name in dict.fromkeys(row["variant"] for row in rows):
-        runs = [row["last"] for row in rows if row["variant"] == name]
-        cells = [
-            spread([run[f"validation/accuracy/{metric}"] for run in runs])
-            for metric in ("mean", "worst_group")
-        ]
-        lines.append(f"| {name} | {' | '.join(cells)} |\n")
-    return "".join(lines)
+def said(
+    network: NetworkConfig, pace: float | None = None, expert: ExpertName | None = None
+) -> Callable[[RunConfig], RunConfig]:
+    """CLP with this network, pace and expert."""
+
+    def change(config: RunConfig) -> RunConfig:
+        return replace(config, clp=replace(config.clp, network=network, pace=pace, expert=expert))
+
+    return change
 
 
-def main() -> None:
-    """Run what is missing, then write the page's table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/recipe"))
-    parser.add_argument("--jobs", type=int, default=0)
-    options = parser.parse_args()
-    rows: list[dict[str, Any]] = []
-    for name, config in candidates().items():
-        out = options.out / name.replace(" ", "_").replace(",", "")
-        runs = compare(config, [config.method], SEEDS, out, jobs=options.jobs)
-        rows += [validation_row(run, name) for run in runs]
-        print(recipe_markdown(rows), flush=True)
-    write_page(PAGE, rows, {"results": recipe_markdown(rows)})
-
+STUDY = Study(
+    name="recipe",
+    settings={"exact": CONFIG, "boxes": masked(CONFIG, "box", 1.0)},
+    methods=(),
+    variants=(
+        *(filled(fill) for fill in FILLS),
+        *(product(alpha, epochs) for alpha, epochs in ((0.8, 3), (0.8, 5), (1.0, 3), (1.0, 5))),
+        Variant("clp_factual", "contrast 1", said(NetworkConfig("contrast", 1.0, 1e-2), 1.0)),
+        Variant("clp_factual", "expert b", said(NetworkConfig("expert", 1.0), 10.0, "background")),
+        Variant("clp_factual", "expert v, no pace", said(NetworkConfig("expert", 1.0), 1.0)),
+        Variant("clp_factual", "expert v", said(NetworkConfig("expert", 1.0), 10.0)),
+        Variant("clp_factual", "expert v to 3", said(NetworkConfig("expert", 3.0), 10.0)),
+        Variant("clp_factual", "expert v and target 1", said(NetworkConfig("expert_target", 1.0))),
+        Variant("clp_factual", "expert v and target 5", said(NetworkConfig("expert_target", 5.0))),
+    ),
+    metrics=METRICS,
+    against=(),
+    seeds=tuple(range(10, 15)),
+    judged_on="validation",
+)
 
 if __name__ == "__main__":
-    main()
+    main(STUDY, __doc__)

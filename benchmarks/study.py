@@ -64,6 +64,7 @@ class Study:
         judged_on: the figures that rows hold. A study that chooses something looks at validation
             images, with seeds that no other study reports.
         curves: metrics of every epoch, with their titles, that rows keep and the page draws.
+        lines_of: the lines, by name, of a setting that has not all of them.
     """
 
     name: str
@@ -75,9 +76,10 @@ class Study:
     seeds: Sequence[int] = (0, 1, 2, 3, 4)
     judged_on: Literal["test", "validation"] = "test"
     curves: Mapping[str, str] = field(default_factory=dict)
+    lines_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    def lines(self, names: Sequence[str] | None = None) -> list[Variant]:
-        """Of every table, in order; or those of these names.
+    def lines(self, names: Sequence[str] | None = None, setting: str = "") -> list[Variant]:
+        """Of every table, or of a setting's, in order; or those of these names among them.
 
         Raises:
             SystemExit: there is no line of a name.
@@ -87,7 +89,10 @@ class Study:
         strangers = sorted(set(names or ()) - set(lines))
         if strangers:
             raise SystemExit(f"{strangers} are no lines: choose among {', '.join(lines)}")
-        return [line for name, line in lines.items() if names is None or name in names]
+        own = self.lines_of.get(setting, lines)
+        return [
+            line for name, line in lines.items() if name in own and (names is None or name in names)
+        ]
 
 
 def main(study: Study, description: str | None) -> list[dict[str, Any]]:
@@ -112,7 +117,7 @@ def main(study: Study, description: str | None) -> list[dict[str, Any]]:
             config = replace(config, data=replace(config.data, path=options.path))
         if options.weights:
             config = replace(config, weights=options.weights)
-        chosen = study.lines(options.lines)
+        chosen = study.lines(options.lines, setting)
         for job, line in jobs_of(chosen, setting, config, options.seeds, out / setting):
             wanted.append(job)
             lines.append(line)
@@ -164,7 +169,9 @@ def with_others(
     study: Study, results: Path, rows: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """The rows, and those that the page has of other lines, in the order of the study."""
-    order = [(setting, line.name) for setting in study.settings for line in study.lines()]
+    order = [
+        (setting, line.name) for setting in study.settings for line in study.lines(setting=setting)
+    ]
     new = {line_of(row) for row in rows}
     kept = json.loads(results.read_text())["runs"] if results.is_file() else []
     kept = [row for row in kept if line_of(row) in order and line_of(row) not in new]

@@ -9,18 +9,21 @@ from pathlib import Path
 
 import pytest
 from benchmarks import (
+    ablation,
     attributes,
     digits,
     glt,
     long_tail,
     masks,
+    meta,
     noise,
     pets,
+    recipe,
+    recipe_labels,
     strength,
     together,
     wear,
 )
-from benchmarks.ablation import ablation_markdown, variants
 from benchmarks.page import (
     differences_markdown,
     draw_curves,
@@ -28,11 +31,10 @@ from benchmarks.page import (
     separation_markdown,
     write_page,
 )
-from benchmarks.recipe import candidates
 from benchmarks.reliance import PAGE, ranks_markdown, reliance_markdown
 from benchmarks.study import ROOT, jobs_of, measured, tables_of, with_others
 
-from causalogit.core import GROUPS, THE_TEN
+from causalogit.core import CAUSAL, GROUPS, THE_TEN
 from causalogit.methods import find_method
 from causalogit.methods.clp import choose_characteristics
 
@@ -98,31 +100,32 @@ def test_page_keeps_its_words_and_refuses_a_page_without_a_place(tmp_path):
 
 
 def test_ablation_leaves_out_each_and_every_group():
-    chosen = {name: choose_characteristics(config) for name, config in variants()}
-    assert chosen["all ten"] == THE_TEN
+    chosen = {name: choose_characteristics(config) for name, config in ablation.choices()}
     for name in THE_TEN:
         assert set(THE_TEN) - set(chosen[f"without {name}"]) == {name}
     for group, members in GROUPS.items():
         assert set(THE_TEN) - set(chosen[f"without {group}"]) == set(members)
-    rows = [r | {"variant": "all ten"} for r in ROWS[:3]]
-    rows += [r | {"variant": "without loss"} for r in ROWS[3:]]
-    assert "| without loss | 90.0 ± 1.7 | 72.0 ± 2.0 | -2.0 |" in ablation_markdown(rows)
+    assert chosen["with the causal ones"] == (*THE_TEN, *CAUSAL)
 
 
-def test_recipe_candidates_are_chosen_without_the_reported_seeds():
-    configs = candidates()
-    assert len({json.dumps(str(c)) for c in configs.values()}) == len(configs)
-    assert all(c.data.test_size == 25 for c in configs.values())
+@pytest.mark.parametrize("study", [recipe.STUDY, recipe_labels.STUDY], ids=lambda s: s.name)
+def test_recipes_are_chosen_on_validation_images_without_the_reported_seeds(study):
+    assert study.judged_on == "validation"
+    assert set(study.seeds).isdisjoint(digits.STUDY.seeds)
+    assert all(name.startswith("validation/") for name in study.metrics)
 
 
-ROOMS = (attributes, digits, glt, long_tail, masks, noise, pets, strength, together, wear)
+ROOMS = (
+    ablation, attributes, digits, glt, long_tail, masks, meta, noise, pets, recipe, recipe_labels,
+    strength, together, wear,
+)  # fmt: skip
 STUDIES = {room.STUDY.name: room.STUDY for room in ROOMS}
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
 def test_a_study_has_known_methods_distinct_runs_and_a_place_for_every_table(study):
     for setting, config in study.settings.items():
-        every = jobs_of(study.lines(), setting, config, [0, 1], Path("out"))
+        every = jobs_of(study.lines(setting=setting), setting, config, [0, 1], Path("out"))
         jobs = [job for job, _ in every]
         for job in jobs:
             find_method(job.config.method)
@@ -133,6 +136,7 @@ def test_a_study_has_known_methods_distinct_runs_and_a_place_for_every_table(stu
         row(method, seed, 0.5, 0.4) | {"setting": setting}
         for setting in study.settings
         for method in study.against
+        if method in {line.method for line in study.lines(setting=setting)}
         for seed in (0, 1)
     ]
     if study.name == "noise":
@@ -150,9 +154,9 @@ def test_every_budget_of_a_study_has_the_controls_that_the_method_names():
         "clp_factual": {"erm_factual", "product_of_experts"},
     }
     for study in STUDIES.values():
-        if study.curves:
-            continue  # it compares forms of one method
-        methods = {*study.methods, *(variant.method for variant in study.variants)}
+        if study.curves or study.judged_on == "validation" or study.name in ("ablation", "meta"):
+            continue  # it compares forms or settings of one method
+        methods = {line.method for line in study.lines()}
         for ours, controls in needed.items():
             if ours in methods:
                 assert controls <= methods
@@ -204,6 +208,15 @@ def test_lines_made_anew_leave_the_others_on_the_page(tmp_path):
     old = [one("10:1", "meta_lp", 1), variant, one("100:1", "erm", 1), one("10:1", "gone", 1)]
     results.write_text(json.dumps({"runs": old}))
     assert with_others(study, results, new) == [old[2], new[0], variant]
+
+
+def test_a_setting_may_have_some_of_the_lines():
+    study = replace(digits.STUDY, lines_of={"other": ("erm",)})
+    assert [line.name for line in study.lines(setting="other")] == ["erm"]
+    assert study.lines(["clp"], "other") == []
+    names = [line.name for line in study.lines(setting="0.95")]
+    assert names == [line.name for line in digits.STUDY.lines()]
+    assert set(study.lines_of["other"]) <= {line.name for line in study.lines()}
 
 
 def test_a_line_that_does_not_exist_is_refused():
