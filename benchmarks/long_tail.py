@@ -47,12 +47,12 @@ STUDY = Study(
     },
     methods=(
         "erm", "erm_meta", "class_balanced", "focal", "class_balanced_focal", "logit_adjustment",
-        "mixup", "crt", "tau_norm", "jtt", "dfr", "meta_weight_net", "meta_lp",
+        "mixup", "crt", "tau_norm", "jtt", "dfr", "meta_weight_net", "meta_lp", "clp_adjusted",
         "erm_meta_augmented", "dfr_augmented", "clp",
     ),
     variants=(LDAM, Variant("meta_lp", "target 5", target_5)),
     metrics=METRICS,
-    against=("meta_lp", "clp"),
+    against=("meta_lp", "clp_adjusted", "clp"),
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -23,12 +23,13 @@ STUDY = Study(
         )
     },
     methods=(
-        "erm", "erm_meta", "mixup", "co_teaching", "jtt", "dfr", "meta_weight_net", "meta_lp",
+        "erm", "erm_meta", "logit_adjustment", "mixup", "co_teaching", "jtt", "dfr",
+        "meta_weight_net", "meta_lp", "clp_adjusted",
         "erm_meta_augmented", "dfr_augmented", "clp",
     ),
     variants=(Variant("meta_lp", "target 5", target_5),),
     metrics={"accuracy/test_mean": "average", "accuracy/worst_class": "worst class"},
-    against=("meta_lp", "clp"),
+    against=("meta_lp", "clp_adjusted", "clp"),
 )  # fmt: skip
 
 if __name__ == "__main__":

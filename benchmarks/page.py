@@ -42,7 +42,7 @@ def results_markdown(rows: Rows, metrics: Mapping[str, str]) -> str:
         lines.append(
             [runs[0]["budget"], f"{runs[0]['title']} (`{runs[0]['method']}`)", *cells, seconds]
         )
-    return _markdown(lines)
+    return markdown(lines)
 
 
 def differences_markdown(rows: Rows, ours: str, metrics: Mapping[str, str]) -> str:
@@ -64,9 +64,9 @@ def differences_markdown(rows: Rows, ours: str, metrics: Mapping[str, str]) -> s
                 for run in runs[ours]
                 if by_seed.get(run["seed"]) is not None and metric in run["last"]
             ]
-            cells.append(_interval(paired) if paired else "\N{EN DASH}")
+            cells.append(interval(paired) if paired else "\N{EN DASH}")
         lines.append([others[0]["budget"], f"`{name}`", *cells])
-    return _markdown(lines)
+    return markdown(lines)
 
 
 def separation_markdown(rows: Rows) -> str:
@@ -77,7 +77,7 @@ def separation_markdown(rows: Rows) -> str:
             _cell([run["noise"].get(name) for run in runs]) for name in ("auroc", "auroc_loss")
         ]
         lines.append([runs[0]["budget"], runs[0]["title"], *cells])
-    return _markdown(lines)
+    return markdown(lines)
 
 
 def headline_markdown(rows: Rows) -> str:
@@ -89,7 +89,7 @@ def headline_markdown(rows: Rows) -> str:
             for name in ("test_mean", "worst_group")
         ]
         lines.append([runs[0]["budget"], runs[0]["title"], *cells])
-    return _markdown(lines)
+    return markdown(lines)
 
 
 def write_page(folder: Path, rows: Rows, tables: Mapping[str, str]) -> None:
@@ -165,7 +165,8 @@ def _cell(values: Sequence[float | None]) -> str:
     return spread(known) if known else "\N{EN DASH}"
 
 
-def _interval(values: Sequence[float]) -> str:
+def interval(values: Sequence[float]) -> str:
+    """Mean and 95 % t-interval, signed; the mean alone of a single value."""
     middle = mean(values)
     if len(values) < 2:
         return f"{middle:+.1f}"
@@ -173,5 +174,6 @@ def _interval(values: Sequence[float]) -> str:
     return f"{middle:+.1f} [{middle - half:+.1f}, {middle + half:+.1f}]"
 
 
-def _markdown(lines: Sequence[Sequence[str]]) -> str:
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """A table of these cells."""
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)

@@ -101,6 +101,7 @@ def main(study: Study, description: str | None) -> list[dict[str, Any]]:
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--path", help="where the data set lies, in place of its download")
+    parser.add_argument("--masks", help="folder of masks, in place of the data set's own")
     parser.add_argument("--weights", help="file of the weights to start from")
     parser.add_argument("--settings", nargs="+", default=list(study.settings))
     parser.add_argument("--lines", nargs="+", help="some lines; the page keeps its others")
@@ -115,6 +116,8 @@ def main(study: Study, description: str | None) -> list[dict[str, Any]]:
         config = study.settings[setting]
         if options.path:
             config = replace(config, data=replace(config.data, path=options.path))
+        if options.masks:
+            config = replace(config, data=replace(config.data, mask_path=options.masks))
         if options.weights:
             config = replace(config, weights=options.weights)
         chosen = study.lines(options.lines, setting)

@@ -1,0 +1,153 @@
+"""One recipe a budget against every control that knows no more: the figures of all other pages.
+
+    python -m benchmarks.budgets
+
+Trains nothing: reads the results.json of the studies named below, pairs by seed, and writes
+docs/results/budgets.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+from benchmarks.page import Rows, differences_markdown, interval, markdown, write_page
+from benchmarks.study import ROOT
+from causalogit.cli.tables import by_method, spread
+
+PAGE = ROOT / "docs" / "results" / "budgets"
+MASKED = ("clp_factual", "erm_factual", "erm_factual_meta", "product_of_experts")
+"""Methods that see the masks of training images: theirs differ with the kind of masks."""
+
+Source = tuple[str, str]
+"""A study and a setting of it."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A set on which a recipe is held against its controls.
+
+    Attributes:
+        title: of the set and its masks.
+        budget: of the recipe.
+        recipe: its method.
+        source: where methods that see no mask of a training image stand.
+        masked: where those that do stand, if they count in this budget at all.
+        metric: that is compared.
+    """
+
+    title: str
+    budget: str
+    recipe: str
+    source: Source
+    masked: Source | None = None
+    metric: str = "accuracy/worst_group"
+
+    def rows(self, studies: Mapping[str, Rows]) -> list[dict[str, Any]]:
+        """The recipe and all controls that know no more, and the oracles of budget O."""
+        found = [r for r in _of(studies, self.source) if r["method"] not in MASKED]
+        if self.masked is not None:
+            found += [r for r in _of(studies, self.masked) if r["method"] in MASKED]
+        allowed = "OABC"[: "OABC".index(self.budget) + 1]
+        ours = [r | {"budget": self.budget} for r in found if r["method"] == self.recipe]
+        others = [r for r in found if r["method"] != self.recipe and r["budget"] in allowed]
+        return [*others, *ours] if ours else []
+
+
+def _of(studies: Mapping[str, Rows], source: Source) -> list[dict[str, Any]]:
+    study, setting = source
+    return [dict(row) for row in studies.get(study, ()) if row["setting"] == setting]
+
+
+SPURIOUS: dict[str, Source] = {
+    "digits": ("digits", "0.95"),
+    "wear": ("wear", "0.95"),
+    "pets": ("pets", "0.90"),
+}
+LABELS: dict[str, Source] = {
+    "CIFAR-10-LT, 100:1": ("long_tail", "100:1"),
+    "CIFAR-10-LT, 10:1": ("long_tail", "10:1"),
+    "CIFAR-10, flip 40": ("noise", "cifar10-flip-40"),
+    "CIFAR-10, uniform 60": ("noise", "cifar10-uniform-60"),
+    "Fashion-MNIST, flip 40": ("noise", "fashion-flip-40"),
+    "Fashion-MNIST, uniform 60": ("noise", "fashion-uniform-60"),
+}
+
+
+def places() -> Iterator[Place]:
+    """All of them, by budget."""
+    for title, source in LABELS.items():
+        yield Place(title, "A", "clp_adjusted", source, metric="accuracy/test_mean")
+    for title, source in SPURIOUS.items():
+        learned = ("masks", f"{title}-learned")
+        yield Place(f"{title}, learned masks", "B", "clp_factual", source, learned)
+    for title, source in SPURIOUS.items():
+        yield Place(f"{title}, exact masks", "C", "clp_factual", source, source)
+        for kind in ("box", "u2netp") if title == "pets" else ("box",):
+            yield Place(
+                f"{title}, {kind}", "C", "clp_factual", source, ("masks", f"{title}-{kind}")
+            )
+
+
+def summary_markdown(placed: Sequence[tuple[Place, Rows]]) -> str:
+    """A line a place: the recipe, the best control that knows no more, what is between them."""
+    head = ["budget", "set", "recipe", "ERM", "best control", "recipe minus it", "GroupDRO"]
+    lines = [head, ["---"] * len(head)]
+    for place, rows in placed:
+        lines_by_name = by_method(rows)
+        ours = lines_by_name.pop(place.recipe)
+        rivals = {name: own for name, own in lines_by_name.items() if own[0]["budget"] != "O"}
+        best = max(rivals, key=lambda name: mean(_values(rivals[name], place.metric)))
+        paired = {row["seed"]: row["last"][place.metric] for row in rivals[best]}
+        change = [
+            100 * (row["last"][place.metric] - paired[row["seed"]])
+            for row in ours
+            if row["seed"] in paired
+        ]
+        oracle = lines_by_name.get("group_dro")
+        lines.append(
+            [
+                place.budget,
+                place.title,
+                f"`{place.recipe}` {spread(_values(ours, place.metric))}",
+                spread(_values(lines_by_name["erm"], place.metric)),
+                f"`{best}` {spread(_values(rivals[best], place.metric))}",
+                interval(change),
+                spread(_values(oracle, place.metric)) if oracle else "\N{EN DASH}",
+            ]
+        )
+    return markdown(lines)
+
+
+def _values(rows: Rows, metric: str) -> list[float]:
+    return [row["last"][metric] for row in rows]
+
+
+def differences(placed: Sequence[tuple[Place, Rows]]) -> str:
+    """Of every place, the recipe minus every control, paired by seed."""
+    parts = []
+    for place, rows in placed:
+        titles = {"accuracy/test_mean": "average"} | {place.metric: place.metric.split("/")[1]}
+        table = differences_markdown(rows, place.recipe, titles)
+        parts.append(f"### {place.budget}: {place.title}\n\n{table}")
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Write the page."""
+    names = {source[0] for place in places() for source in (place.source, place.masked) if source}
+    files = {name: ROOT / "docs" / "results" / name / "results.json" for name in names}
+    studies = {
+        name: json.loads(file.read_text())["runs"] for name, file in files.items() if file.is_file()
+    }
+    placed = [(place, rows) for place in places() if (rows := place.rows(studies))]
+    kept = [{"place": place.title, **row} for place, rows in placed for row in rows]
+    tables = {"summary": summary_markdown(placed), "differences": differences(placed)}
+    write_page(PAGE, kept, tables)
+
+
+if __name__ == "__main__":
+    main()
