@@ -1,4 +1,4 @@
-r"""What masks are worth: exact, coarse, moved, missing, learned or found ones on the training images.
+r"""What masks are worth: exact, coarse, moved, missing, learned or found ones in training.
 
     python -m benchmarks.masks --settings digits-box digits-dilated digits-eroded digits-shifted \
         digits-half digits-learned
