@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import timm
@@ -60,7 +61,11 @@ def meta_batches(count: int = 2) -> list[tuple[Tensor, Tensor, Tensor]]:
 
 
 def perturber(
-    model: nn.Module, make: MakeOptimizer, solver: Solver = "exact", form: str = "vector"
+    model: nn.Module,
+    make: MakeOptimizer,
+    solver: Solver = "exact",
+    form: str = "vector",
+    **more: Any,
 ) -> CausalLogitPerturbation:
     return CausalLogitPerturbation(
         model,
@@ -71,6 +76,7 @@ def perturber(
         counterfactual=remove,
         network=PerturbationNetwork(10, 3, form),
         solver=solver,
+        **more,
     )
 
 
@@ -107,14 +113,15 @@ def constant() -> Iterator[None]:
 @pytest.mark.parametrize("optimizer", ["nesterov", "groups", "adamw"])
 @pytest.mark.parametrize("form", ["vector", "constant"])
 @pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("scheme", [{}, {"lagged": True}, {"every": 2}], ids=str)
 def test_the_classifier_takes_a_plain_step(
-    solver: Solver, optimizer: str, form: str, frozen: bool
+    solver: Solver, optimizer: str, form: str, frozen: bool, scheme: dict[str, Any]
 ) -> None:
     model = small_net()
     model[0].requires_grad_(not frozen)
     twin = copy.deepcopy(model)
     twin_optimizer = OPTIMIZERS[optimizer](twin)
-    clp = perturber(model, OPTIMIZERS[optimizer], solver, form)
+    clp = perturber(model, OPTIMIZERS[optimizer], solver, form, **scheme)
     clp.network_optimizer = SGD(clp.network.parameters(), lr=0.0)  # so a `vector` stays at zero
     delta = SHIFT if form == "constant" else None
     for seed in range(3):
@@ -149,6 +156,32 @@ def test_no_hook_and_no_mode_is_left_behind(solver: Solver) -> None:
     assert all(p.requires_grad and p.is_leaf for p in model.parameters())
 
 
+@pytest.mark.usefixtures("float64")
+def test_the_network_learns_at_every_kth_step_alone() -> None:
+    clp = perturber(small_net(), OPTIMIZERS["sgd"], every=3)
+    learned = []
+    for number in range(7):
+        before = copy.deepcopy(clp.network.state_dict())
+        metrics = clp.step(*batch(8, seed=number))
+        moved = any(
+            not torch.equal(value, before[name])
+            for name, value in clp.network.state_dict().items()
+            if name.startswith("mlp.")
+        )
+        assert moved == ("hypergradient/norm" in metrics)
+        learned.append(moved)
+        if number == 3:  # a resumed run goes on in the same turn
+            again = perturber(small_net(), OPTIMIZERS["sgd"], every=3)
+            again.load_state_dict(copy.deepcopy(clp.state_dict()))
+            assert again.steps == clp.steps
+    assert learned == [True, False, False, True, False, False, True]
+
+
+def test_a_network_that_never_learns_is_refused() -> None:
+    with pytest.raises(ValueError, match="every is 0: give at least 1 step"):
+        perturber(small_net(), OPTIMIZERS["sgd"], every=0)
+
+
 def test_a_model_in_evaluation_mode_stays_there() -> None:
     model = small_net().eval()
     running = model[1].running_mean.clone()
@@ -174,7 +207,8 @@ def textbook_meta_loss(
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("solver", ["exact", "unroll"])
 @pytest.mark.parametrize("form", ["vector", "target"])
-def test_a_step_is_equations_8_to_10(solver: Solver, form: str) -> None:
+@pytest.mark.parametrize("lagged", [False, True])
+def test_a_step_is_equations_8_to_10(solver: Solver, form: str, lagged: bool) -> None:
     eta1, eta2, decay = 0.1, 0.5, 0.01
     model = small_net(dropout=0.0)
     network = PerturbationNetwork(10, 3, form, bound=2.0)
@@ -189,6 +223,7 @@ def test_a_step_is_equations_8_to_10(solver: Solver, form: str) -> None:
         network_optimizer=SGD(network.parameters(), lr=eta2),
         objective=MetaObjective(keep, remove, 1.0, 0.5, 2.0),
         solver=solver,
+        lagged=lagged,
         guard=Guard("raise"),
     )
     table = CharacteristicTable(THE_TEN, ClassStatistics(3))
@@ -207,7 +242,8 @@ def test_a_step_is_equations_8_to_10(solver: Solver, form: str) -> None:
             delta = twin_network.form(twin_network.mlp(inputs), labels, None)
             return nn.functional.cross_entropy(u + delta, labels), delta
 
-        gradients = torch.autograd.grad(train_loss()[0], list(weights.values()), create_graph=True)
+        before, delta_before = train_loss()
+        gradients = torch.autograd.grad(before, list(weights.values()), create_graph=True)
         w_hat = {
             n: w - eta1 * (g + decay * w)
             for (n, w), g in zip(weights.items(), gradients, strict=True)
@@ -218,7 +254,7 @@ def test_a_step_is_equations_8_to_10(solver: Solver, form: str) -> None:
         with torch.no_grad():
             for weight, slope in zip(omega, slopes, strict=True):
                 weight.sub_(eta2 * slope)
-        loss, delta = train_loss()
+        loss, delta = (before, delta_before) if lagged else train_loss()
         gradients = torch.autograd.grad(loss, list(weights.values()))
         with torch.no_grad():
             for weight, gradient in zip(weights.values(), gradients, strict=True):

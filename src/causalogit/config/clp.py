@@ -46,6 +46,9 @@ class ClpConfig:
         without: characteristics, or groups of them (sample, class, relative), to leave out.
         replace: characteristics to replace, as {old: new}.
         solver: how the hypergradient is computed.
+        lagged: take the real step with the delta from before the network's update: a backward pass
+            less.
+        every: steps of the classifier to one of the network.
         meta_batch_size: meta images in a step.
         factual: fill of the factual meta images' background; where the spurious attribute is the
             object's own colour or texture, another look of the object ("greyscale", "recolour",
@@ -76,6 +79,8 @@ class ClpConfig:
     without: tuple[str, ...] = ()
     replace: dict[str, str] = field(default_factory=dict)
     solver: Literal["exact", "finite_difference", "last_layer", "unroll"] = "exact"
+    lagged: bool = False
+    every: int = 1
     meta_batch_size: int = 32
     factual: LookName = "random"
     counterfactual: FillName = "shuffle"
@@ -97,6 +102,7 @@ class ClpConfig:
             self.meta_batch_size > 0,
             f"clp.meta_batch_size is {self.meta_batch_size}: give at least 1",
         )
+        require(self.every > 0, f"clp.every is {self.every}: give at least 1")
         require(
             self.expert_epochs > 0, f"clp.expert_epochs is {self.expert_epochs}: give at least 1"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -53,6 +54,10 @@ class CausalLogitPerturbation:
         characteristics: names of the network's inputs, see `core.characteristics`.
         class_counts: training images of each class, `(C,)`; estimated from the stream without it.
         solver: how the hypergradient is computed, see `core.hypergradient`.
+        lagged: take the real step (Eq. 10) with the delta from before the network's update, so that
+            it is the virtual step (Eq. 8) itself: a backward pass less, and a delta that is one
+            step of the network old.
+        every: steps of the classifier to one of the network.
         pace: keeps training under a strong delta as fast as plain training; off by default.
         objective: the meta loss, instead of `factual` and `counterfactual`, to set its weights.
         saliency_weight: lambda of the saliency regulariser; 0 is off. It needs masks in `step` and
@@ -61,7 +66,8 @@ class CausalLogitPerturbation:
         guard: what to do with exploding or non-finite values.
 
     Raises:
-        ValueError: the model has no such last layer, or the optimizer cannot be mirrored.
+        ValueError: the model has no such last layer, the optimizer cannot be mirrored, or `every`
+            is below 1.
     """
 
     def __init__(
@@ -78,6 +84,8 @@ class CausalLogitPerturbation:
         characteristics: Sequence[str] = THE_TEN,
         class_counts: Tensor | None = None,
         solver: Solver = "exact",
+        lagged: bool = False,
+        every: int = 1,
         pace: Pace | None = None,
         objective: MetaObjective | None = None,
         saliency_weight: float = 0.0,
@@ -85,6 +93,8 @@ class CausalLogitPerturbation:
         guard: Guard | None = None,
     ) -> None:
         check_optimizer(optimizer)
+        if every < 1:
+            raise ValueError(f"every is {every}: give at least 1 step of the classifier")
         self.classifier = Classifier(model, num_classes)
         self.optimizer = optimizer
         device = self.classifier.head.weight.device
@@ -95,6 +105,7 @@ class CausalLogitPerturbation:
         self.network_optimizer = network_optimizer or Adam(self.network.parameters(), lr=1e-3)
         self.objective = objective or MetaObjective(factual, counterfactual)
         self.solver: Solver = solver
+        self.lagged, self.every, self.steps = lagged, every, 0
         self.pace = pace or Pace()
         self.saliency_weight = saliency_weight
         self.saliency_fraction = saliency_fraction
@@ -120,9 +131,9 @@ class CausalLogitPerturbation:
 
         Returns:
             Losses (`loss/...`; `loss/train` is the perturbed or weighted cross-entropy), mean
-            delta (`delta/label`, `delta/others`) or weights (`weight/...`), `hypergradient/norm`,
-            `delta/alpha` for the form `expert`, `pace` where it is on, and `skipped`: 1 where the
-            guard left the step out, alone then, else 0.
+            delta (`delta/label`, `delta/others`) or weights (`weight/...`), `hypergradient/norm`
+            where the network learned, `delta/alpha` where there is an expert, `pace` where it is
+            on, and `skipped`: 1 where the guard left the step out, alone then, else 0.
 
         Raises:
             Divergence: see `Guard`.
@@ -150,16 +161,21 @@ class CausalLogitPerturbation:
             self.classifier, self.optimizer, images, labels, logits, features,
             output.detach(), loss, extra, restore,
         )  # fmt: skip
+        if self.lagged:
+            virtual = self._differentiated(virtual)
 
         # Eq. 9: Omega <- Omega - eta2 * grad_Omega L_meta(W_hat(Omega))
-        metrics = self._update_network(output, virtual)
+        metrics = self._update_network(output, virtual) if self.steps % self.every == 0 else {}
+        self.steps += 1
 
         # Eq. 10: W <- W - eta1 * grad_W mean CE(u + delta(Omega_new), y)
-        with torch.no_grad():
-            output = self._checked(self.network(inputs, labels, spurious))
-        self._update_classifier(virtual, output)
+        if not self.lagged:
+            with torch.no_grad():
+                delta = self.network(inputs, labels, spurious)
+            virtual = self._differentiated(replace(virtual, output=delta))
+        self.optimizer.step()
 
-        metrics |= self._describe(plain_loss, logits.detach(), output, spurious, labels)
+        metrics |= self._describe(plain_loss, virtual, spurious)
         if isinstance(loss, PerturbedLogits) and self.pace.limit > 1:
             metrics["pace"] = loss.pace
         return metrics | saliency
@@ -202,6 +218,7 @@ class CausalLogitPerturbation:
             "statistics": self.statistics.state_dict(),
             "skipped": dict(self.guard.skipped),
             "pace": self.pace.left,
+            "steps": self.steps,
             "random": self._random,
         }
 
@@ -212,6 +229,7 @@ class CausalLogitPerturbation:
         self.statistics.load_state_dict(state["statistics"])
         self.guard.skipped = dict(state["skipped"])
         self.pace.left = state["pace"]
+        self.steps = state["steps"]
         self._random = state["random"]
 
     def _usable(self, images: Tensor, labels: Tensor, masks: Tensor | None) -> bool:
@@ -291,15 +309,22 @@ class CausalLogitPerturbation:
             "hypergradient/norm": norm,
         }
 
-    def _update_classifier(self, virtual: VirtualStep, output: Tensor) -> None:
-        """Eq. 10, by the second vector-Jacobian product through the one forward graph."""
+    def _differentiated(self, step: VirtualStep) -> VirtualStep:
+        """Leaves the gradients of Eq. 10 in `.grad`, by one backward pass that frees the graph.
+
+        The guard looks at the output first.
+        """
+        output = self._checked(step.output)
         self.optimizer.zero_grad()
-        virtual.logits.backward(virtual.loss.cotangent(virtual.logits, output, virtual.labels))
+        step.logits.backward(step.loss.cotangent(step.logits, output, step.labels))
         parameters = self.classifier.parameters()
-        for name, gradient in virtual.extra.items():
+        for name, gradient in step.extra.items():
             own = parameters[name].grad
             parameters[name].grad = gradient if own is None else own + gradient
-        self.optimizer.step()
+        known = {
+            n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in parameters.items()
+        }
+        return replace(step, output=output, known=known)
 
     def _saliency(
         self, images: Tensor, masks: Tensor | None, labels: Tensor
@@ -325,14 +350,8 @@ class CausalLogitPerturbation:
         factor = self.guard.factor(self.loss.name, self.loss.size(output).item())
         return self.loss.clipped(output, factor)
 
-    def _describe(
-        self,
-        plain_loss: Tensor,
-        logits: Tensor,
-        output: Tensor,
-        spurious: Tensor | None,
-        labels: Tensor,
-    ) -> Metrics:
+    def _describe(self, plain_loss: Tensor, step: VirtualStep, spurious: Tensor | None) -> Metrics:
+        logits, output, labels = step.logits.detach(), step.output, step.labels
         metrics = {
             "loss/train": self.loss(logits, output, labels).item(),
             "loss/classifier": plain_loss.item(),

@@ -61,6 +61,8 @@ class VirtualStep:
         loss: the training loss, which says how the output enters.
         extra: gradients that do not depend on the output and are added to those of the loss.
         restore: brings back the random state from before that forward pass.
+        known: gradients of the training loss by all parameters, where they are at hand already; the
+            graph of the forward pass may be gone then.
     """
 
     classifier: Classifier
@@ -73,9 +75,12 @@ class VirtualStep:
     loss: TrainingLoss
     extra: Mapping[str, Tensor]
     restore: Callable[[], None]
+    known: Mapping[str, Tensor] | None = None
 
     def gradient(self, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
         """Gradient of the training loss by `parameters`; the graph is kept."""
+        if self.known is not None:
+            return {name: self.known[name] for name in parameters}
         cotangent = self.loss.cotangent(self.logits, self.output, self.labels)
         gradients = torch.autograd.grad(
             self.logits,

@@ -86,6 +86,8 @@ class Clp(Method):
             characteristics=names,
             class_counts=task.data.class_counts,
             solver=config.solver,
+            lagged=config.lagged,
+            every=config.every,
             pace=Pace(self.pace if config.pace is None else config.pace),
             objective=self.objective(),
             saliency_weight=config.saliency_weight,
