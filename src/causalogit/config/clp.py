@@ -22,6 +22,8 @@ class NetworkConfig:
             choice.
         learning_rate: of its Adam; null for the method's own choice.
         weight_decay: of its Adam.
+        gated: of every step of Adam take the part that stands out of the noise; null for the
+            method's own choice.
         hidden: units of a hidden layer.
         depth: linear layers.
         activation: between the layers.
@@ -31,6 +33,7 @@ class NetworkConfig:
     bound: float | None = None
     learning_rate: float | None = None
     weight_decay: float = 0.0
+    gated: bool | None = None
     hidden: int = 100
     depth: int = 2
     activation: Literal["relu", "gelu", "tanh", "silu"] = "relu"

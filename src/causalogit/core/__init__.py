@@ -12,6 +12,7 @@ from causalogit.core.characteristics import (
 )
 from causalogit.core.classifier import Classifier
 from causalogit.core.clp import CausalLogitPerturbation
+from causalogit.core.gated_adam import GatedAdam
 from causalogit.core.guard import LIMITS, Divergence, Guard
 from causalogit.core.hypergradient import Solver, VirtualStep, output_gradient
 from causalogit.core.losses import counterfactual_loss, saliency_penalty
@@ -32,6 +33,7 @@ __all__ = [
     "ClassStatistics",
     "Classifier",
     "Divergence",
+    "GatedAdam",
     "Guard",
     "MaskedTransform",
     "MetaBatch",

@@ -16,6 +16,7 @@ from causalogit.core import (
     LIMITS,
     THE_TEN,
     CausalLogitPerturbation,
+    GatedAdam,
     Guard,
     MetaObjective,
     Pace,
@@ -53,6 +54,7 @@ class Clp(Method):
         form, bound, learning_rate: of the perturbation network where the config leaves them open.
         pace: largest factor on the training loss, likewise.
         expert_name: who says what is spurious, likewise.
+        gated: whether that network's steps are gated, likewise.
         normalise: whether that network's inputs are normalised over the batch.
     """
 
@@ -64,6 +66,7 @@ class Clp(Method):
     learning_rate: ClassVar[float] = 1e-3
     pace: ClassVar[float] = 1.0
     expert_name: ClassVar[ExpertName] = "background"
+    gated: ClassVar[bool] = False
     normalise: ClassVar[bool] = True
 
     def __init__(self, task: Task) -> None:
@@ -71,8 +74,6 @@ class Clp(Method):
         config = task.config.clp
         names = self.characteristics(config)
         network = self._network(len(names))
-        rate = config.network.learning_rate
-        rate = self.learning_rate if rate is None else rate
         meta = endless_batches(task.data.meta, config.meta_batch_size, task.generator, task.device)
         self.clp = CausalLogitPerturbation(
             task.model,
@@ -80,9 +81,7 @@ class Clp(Method):
             ((batch.images, batch.labels, batch.masks) for batch in meta),
             task.data.num_classes,
             network=network,
-            network_optimizer=Adam(
-                network.parameters(), rate, weight_decay=config.network.weight_decay
-            ),
+            network_optimizer=self._optimizer(network),
             characteristics=names,
             class_counts=task.data.class_counts,
             solver=config.solver,
@@ -184,6 +183,12 @@ class Clp(Method):
                 normalise=self.normalise,
             ).to(self.task.device)
 
+    def _optimizer(self, network: PerturbationNetwork) -> Adam:
+        config = self.task.config.clp.network
+        rate = self.learning_rate if config.learning_rate is None else config.learning_rate
+        kind = GatedAdam if (self.gated if config.gated is None else config.gated) else Adam
+        return kind(network.parameters(), rate, weight_decay=config.weight_decay)
+
 
 @method
 class MetaLp(Clp):
@@ -211,6 +216,7 @@ class ClpAdjusted(MetaLp):
     form: ClassVar[str] = "expert_target"
     bound: ClassVar[float] = 5.0
     expert_name: ClassVar[ExpertName] = "frequency"
+    gated: ClassVar[bool] = True
 
 
 @method
