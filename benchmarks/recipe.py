@@ -19,6 +19,7 @@ from causalogit.config import (
     DataConfig,
     ExpertName,
     FillName,
+    FormName,
     NetworkConfig,
     RunConfig,
 )
@@ -52,13 +53,20 @@ def product(alpha: float, epochs: int) -> Variant:
     return Variant("product_of_experts", f"alpha {alpha:g}, expert {epochs} epochs", change)
 
 
+def network(
+    form: FormName, bound: float, rate: float = 1e-3, *, gated: bool = False
+) -> NetworkConfig:
+    """A perturbation network with nothing left to the method."""
+    return NetworkConfig(form, bound, rate, gated=gated)
+
+
 def said(
-    network: NetworkConfig, pace: float | None = None, expert: ExpertName | None = None
+    chosen: NetworkConfig, pace: float | None = None, expert: ExpertName | None = None
 ) -> Callable[[RunConfig], RunConfig]:
     """CLP with this network, pace and expert."""
 
     def change(config: RunConfig) -> RunConfig:
-        return replace(config, clp=replace(config.clp, network=network, pace=pace, expert=expert))
+        return replace(config, clp=replace(config.clp, network=chosen, pace=pace, expert=expert))
 
     return change
 
@@ -70,13 +78,18 @@ STUDY = Study(
     variants=(
         *(filled(fill) for fill in FILLS),
         *(product(alpha, epochs) for alpha, epochs in ((0.8, 3), (0.8, 5), (1.0, 3), (1.0, 5))),
-        Variant("clp_factual", "contrast 1", said(NetworkConfig("contrast", 1.0, 1e-2), 1.0)),
-        Variant("clp_factual", "expert b", said(NetworkConfig("expert", 1.0), 10.0, "background")),
-        Variant("clp_factual", "expert v, no pace", said(NetworkConfig("expert", 1.0), 1.0)),
-        Variant("clp_factual", "expert v", said(NetworkConfig("expert", 1.0), 10.0)),
-        Variant("clp_factual", "expert v to 3", said(NetworkConfig("expert", 3.0), 10.0)),
-        Variant("clp_factual", "expert v and target 1", said(NetworkConfig("expert_target", 1.0))),
-        Variant("clp_factual", "expert v and target 5", said(NetworkConfig("expert_target", 5.0))),
+        Variant("clp_factual", "contrast 1", said(network("contrast", 1.0, 1e-2), 1.0)),
+        Variant("clp_factual", "expert b", said(network("expert", 1.0), 10.0, "background")),
+        Variant("clp_factual", "expert v, no pace", said(network("expert", 1.0), 1.0)),
+        Variant("clp_factual", "expert v", said(network("expert", 1.0), 10.0)),
+        Variant("clp_factual", "expert v, gated", said(network("expert", 1.0, gated=True), 10.0)),
+        Variant("clp_factual", "expert v to 3", said(network("expert", 3.0), 10.0)),
+        Variant("clp_factual", "expert v and target 5", said(network("expert_target", 5.0))),
+        Variant(
+            "clp_factual",
+            "expert v and target 5, gated",
+            said(network("expert_target", 5.0, gated=True)),
+        ),
     ),
     metrics=METRICS,
     against=(),

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.recipe import METRICS, said
+from benchmarks.recipe import METRICS, network, said
 from benchmarks.study import Study, Variant, main
-from causalogit.config import NetworkConfig, RunConfig
+from causalogit.config import RunConfig
 from causalogit.presets import load_preset
 
 PRESETS = {
@@ -35,13 +35,15 @@ STUDY = Study(
     settings={name: _many_validate(preset) for name, preset in PRESETS.items()},
     methods=("logit_adjustment", "meta_weight_net"),
     variants=(
-        Variant("meta_lp", "vector 1", said(NetworkConfig("vector", 1.0))),
-        Variant("meta_lp", "target 5", said(NetworkConfig("target", 5.0))),
-        Variant("clp_adjusted", "expert", said(NetworkConfig("expert", 1.0))),
-        Variant("clp_adjusted", "target 1", said(NetworkConfig("expert_target", 1.0))),
-        Variant("clp_adjusted", "target 5", said(NetworkConfig("expert_target", 5.0))),
-        Variant("clp_adjusted", "target 5, slow", said(NetworkConfig("expert_target", 5.0, 1e-4))),
-        Variant("clp_adjusted", "target 5, fast", said(NetworkConfig("expert_target", 5.0, 1e-2))),
+        Variant("meta_lp", "vector 1", said(network("vector", 1.0))),
+        Variant("meta_lp", "target 5", said(network("target", 5.0))),
+        Variant("meta_lp", "target 5, gated", said(network("target", 5.0, gated=True))),
+        Variant("clp_adjusted", "expert", said(network("expert", 1.0))),
+        Variant("clp_adjusted", "target 1", said(network("expert_target", 1.0))),
+        Variant("clp_adjusted", "target 5", said(network("expert_target", 5.0))),
+        Variant("clp_adjusted", "target 5, slow", said(network("expert_target", 5.0, 1e-4))),
+        Variant("clp_adjusted", "target 1, gated", said(network("expert_target", 1.0, gated=True))),
+        Variant("clp_adjusted", "target 5, gated", said(network("expert_target", 5.0, gated=True))),
     ),
     metrics=METRICS,
     against=(),

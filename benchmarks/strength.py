@@ -12,8 +12,9 @@ from dataclasses import replace
 
 from benchmarks.digits import STUDY as DIGITS
 from benchmarks.masks import masked
+from benchmarks.recipe import network
 from benchmarks.study import Study, Variant, main
-from causalogit.config import NetworkConfig, RunConfig
+from causalogit.config import RunConfig
 
 
 def fixed(alpha: float) -> Variant:
@@ -26,13 +27,13 @@ def fixed(alpha: float) -> Variant:
 
 
 def learned(
-    bound: float, rate: float = 1e-3, pace: float = 1.0
+    bound: float, rate: float = 1e-3, pace: float = 1.0, *, gated: bool = False
 ) -> Callable[[RunConfig], RunConfig]:
     """A strength between 0 and `bound`, by Adam at `rate`."""
 
     def change(config: RunConfig) -> RunConfig:
-        network = NetworkConfig("expert", bound, rate)
-        return replace(config, clp=replace(config.clp, network=network, pace=pace))
+        chosen = network("expert", bound, rate, gated=gated)
+        return replace(config, clp=replace(config.clp, network=chosen, pace=pace))
 
     return change
 
@@ -45,11 +46,13 @@ STUDY = Study(
         *(fixed(alpha) for alpha in (0.5, 0.8, 1.0, 1.5)),
         Variant("clp", "expert to 3", learned(3.0)),
         Variant("clp", "expert to 3, rate 1e-4", learned(3.0, 1e-4)),
+        Variant("clp", "expert to 3, gated", learned(3.0, gated=True)),
         Variant("clp", "expert to 3, paced", learned(3.0, pace=10.0)),
         Variant("clp", "expert to 1", learned(1.0)),
         Variant("clp", "expert to 1, paced", learned(1.0, pace=10.0)),
         Variant("clp_factual", "to 3, no pace", learned(3.0)),
         Variant("clp_factual", "to 3", learned(3.0, pace=10.0)),
+        Variant("clp_factual", "to 3, gated", learned(3.0, pace=10.0, gated=True)),
         Variant("clp_factual", "to 1, no pace", learned(1.0)),
         Variant("clp_factual", "to 1", learned(1.0, pace=10.0)),
     ),

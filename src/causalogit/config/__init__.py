@@ -9,7 +9,7 @@ from causalogit.config.data import (
     MetaConfig,
     NoiseConfig,
 )
-from causalogit.config.names import ExpertName, FillName, LookName
+from causalogit.config.names import ExpertName, FillName, FormName, LookName
 from causalogit.config.optimizer import OptimizerConfig
 from causalogit.config.run import RunConfig, config_from_dict, config_to_dict
 
@@ -20,6 +20,7 @@ __all__ = [
     "DataConfig",
     "ExpertName",
     "FillName",
+    "FormName",
     "LongTailConfig",
     "LookName",
     "MetaConfig",

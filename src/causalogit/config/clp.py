@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from causalogit.config.check import require
-from causalogit.config.names import ExpertName, FillName, LookName
+from causalogit.config.names import ExpertName, FillName, FormName, LookName
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class NetworkConfig:
         activation: between the layers.
     """
 
-    form: Literal["vector", "target", "contrast", "expert", "expert_target", "weight"] | None = None
+    form: FormName | None = None
     bound: float | None = None
     learning_rate: float | None = None
     weight_decay: float = 0.0

@@ -14,3 +14,6 @@ LookName = Literal[FillName, "greyscale", "recolour", "smooth", "retexture"]
 
 ExpertName = Literal["background", "visible", "classifier", "frequency"]
 """Who says what is spurious in an image."""
+
+FormName = Literal["vector", "target", "contrast", "expert", "expert_target", "weight"]
+"""What the outputs of the perturbation network mean."""
