@@ -142,8 +142,9 @@ def lead(figures: Figures, object_name: str) -> str:
 
 
 def percent(value: float) -> str:
-    """A share in whole per cent."""
-    return f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
+    """A share in whole per cent; of differences, with a proper minus and never minus zero."""
+    whole = str(round(100 * value)).replace("-", "\N{MINUS SIGN}")
+    return f"{whole}\N{NO-BREAK SPACE}%"
 
 
 def _between(estimate: Estimate) -> str:
