@@ -70,7 +70,8 @@ def gap_change(before: Audit, after: Audit, seed: int) -> Gap | None:
     """Average less worst group, before and after, in the same groups.
 
     The groups are those that the data names, or else those that the first audit found. The worst
-    one may be another afterwards. None where there are no two groups of enough photos.
+    one may be another afterwards. None where there are no two groups of enough photos, or none of
+    them is behind the average in the first audit: those that are have too few photos then.
 
     Args:
         before: the first audit.
@@ -103,6 +104,8 @@ def gap_change(before: Audit, after: Audit, seed: int) -> Gap | None:
         min(changes, key=lambda own: own.accuracy.after.value),
     ]
     first = whole[0] - worst[0].accuracy.before.value
+    if first <= 0:
+        return None
     last = whole[1] - worst[1].accuracy.after.value
     rest = _cells(right[0][~inside], right[1][~inside])
     low, high = _interval(cells, rest, seed, first - last)
@@ -133,11 +136,12 @@ def _cells(before: Tensor, after: Tensor) -> list[int]:
 def _interval(
     cells: Sequence[Sequence[int]], rest: Sequence[int], seed: int, value: float
 ) -> tuple[float, float]:
-    """95 % of the draws of how much smaller the gap has become.
+    """95 % of the draws of how much smaller the gap has become, around what it has.
 
     Every group's four shares are drawn from what its photos leave possible (Dirichlet, with a
     quarter of a photo added to each cell, so that a group without a change is not taken for sure).
-    The worst group is looked for in every draw, before and after alike.
+    The worst group is looked for in every draw, before and after alike; as the lowest of many
+    draws is lower than the lowest figure, their spread alone is used, and not where they lie.
     """
     draws = numpy.random.default_rng(seed)
     counts = numpy.array([*cells, *([rest] if sum(rest) else [])])
@@ -145,5 +149,5 @@ def _interval(
     right = shares[..., :2].sum(2), shares[..., [0, 2]].sum(2)
     weights = counts.sum(1) / counts.sum()
     gaps = [weights @ own - own[: len(cells)].min(0) for own in right]
-    low, high = numpy.quantile(gaps[0] - gaps[1], [0.025, 0.975])
-    return min(value, float(low)), max(value, float(high))
+    low, middle, high = numpy.quantile(gaps[0] - gaps[1], [0.025, 0.5, 0.975])
+    return value - float(middle - low), value + float(high - middle)

@@ -93,8 +93,8 @@ def _pairs(fixed: Fixed) -> list[Pair]:
         )
     found += pair(
         "Answers that turn with the background",
-        f"the same {thing} on two backgrounds: right on the one that speaks for its class, wrong on "
-        "the one that speaks against it; shorter is better",
+        f"the same {thing} on two backgrounds: right on the one for its class, wrong on the one "
+        "against it; shorter is better",
         "reliance",
     )
     found += pair(f"The {thing} on a background that speaks against it", "named right", "other")

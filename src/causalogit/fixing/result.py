@@ -52,7 +52,7 @@ class Gap:
     """How far the worst group is behind the average.
 
     Attributes:
-        before, after: the gap, as a share of the photos.
+        before, after: the gap, as a share of the photos; there was one before.
         less: how much smaller it has become; negative where it has grown.
         worst_before, worst_after: the worst groups; they may differ.
         groups: all, those worst before first.
@@ -68,9 +68,9 @@ class Gap:
     known: bool
 
     @property
-    def closed(self) -> float | None:
-        """Share of the gap that is gone; None where there was none."""
-        return self.less.value / self.before if self.before > 0 else None
+    def closed(self) -> float:
+        """Share of the gap that is gone."""
+        return self.less.value / self.before
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Fixed:
         outcome: in words.
         accuracy: photos as they are, named right.
         reliance: answers that turn with the background; None where it could not be measured.
-        gap: average less worst group; None without groups.
+        gap: average less worst group; None where it could not be measured.
         classes: each.
         before, after: the audits.
         model: what `model.json` says of the new model.

@@ -90,7 +90,7 @@ def gap_sentence(gap: Gap) -> str:
     first, last = gap.worst_before, gap.worst_after
     same = (first.label, first.background) == (last.label, last.background)
     where = "" if same else f" in the one that is worst now ({last.label}, {last.background})"
-    points = [f"{100 * value:.0f}" for value in (gap.before, gap.after)]
+    points = [f"{max(0, round(100 * value))}" for value in (gap.before, gap.after)]
     told = (
         f"In the worst group ({first.label}, {first.background}) "
         f"{percent(first.accuracy.before.value)} were named right before, "
