@@ -16,7 +16,7 @@ from causalogit.train.checkpoint import write_json, write_text
 if TYPE_CHECKING:
     from causalogit.fixing.pictures import Series
 
-OutcomeWord = Literal["fixed", "better", "unchanged", "worse", "nothing_to_fix"]
+OutcomeWord = Literal["fixed", "better", "mixed", "unchanged", "worse", "nothing_to_fix"]
 """What the intervals carry; see `verdict.outcome_of`."""
 
 SCHEMA = Path(__file__).with_name("fix.schema.json")

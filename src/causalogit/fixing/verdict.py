@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from causalogit.auditing import Audit
-from causalogit.auditing.verdict import percent
+from causalogit.auditing.verdict import answers_blindly, percent
 from causalogit.fixing.result import Change, Gap, Outcome, OutcomeWord
 
+_FIXED = (("relies", "does_not"), ("leans", "does_not"))
 _LITTLE = 0.05  # a gap this small is none to close
 
 
@@ -14,10 +15,11 @@ def outcome_of(
 ) -> Outcome:
     """What the figures carry.
 
-    "fixed": the reliance has gone down, all of its interval is below the threshold now, and the gap
-    has not grown; "better" and "worse": reliance or gap have changed by more than chance would
-    explain, and not in opposite ways; "nothing_to_fix": it did not rely on the background at either
-    time; "unchanged": all else.
+    "fixed": it went by the background, the reliance has gone down, all of its interval is below the
+    threshold now, and the gap has not grown; "better" and "worse": reliance or gap have changed by
+    more than chance would explain, and not in opposite ways; "worse" as well where the answers are
+    no better than chance now; "mixed": in opposite ways; "nothing_to_fix": it did not rely on the
+    background at either time; "unchanged": all else.
 
     Args:
         before: the first audit.
@@ -28,20 +30,25 @@ def outcome_of(
     """
     turning = _move(reliance.difference.low, reliance.difference.high) if reliance else 0
     behind = _move(-gap.less.high, -gap.less.low) if gap else 0
+    words = before.verdict.word, after.verdict.word
     word: OutcomeWord = "unchanged"
-    if turning < 0 and behind <= 0 and after.verdict.word == "does_not":
+    if answers_blindly(after.overall):
+        word = "worse"  # an answer that never changes does not turn with the background either
+    elif turning < 0 and behind <= 0 and words in _FIXED:
         word = "fixed"
+    elif turning * behind < 0:
+        word = "mixed"
     elif turning + behind < 0:
         word = "better"
     elif turning + behind > 0:
         word = "worse"
-    elif (before.verdict.word, after.verdict.word) == ("does_not", "does_not"):
+    elif words == ("does_not", "does_not"):
         word = "nothing_to_fix"
     sentences = [reliance_sentence(reliance)] if reliance else []
     if gap is not None:
         sentences.append(gap_sentence(gap))
     sentences.append(accuracy_sentence(accuracy))
-    headline = _headline(word, after, reliance)
+    headline = _BLIND if answers_blindly(after.overall) else _headline(word, after, turning)
     return Outcome(word, headline, tuple(sentences), gap_sentence(gap) if gap else headline)
 
 
@@ -57,6 +64,7 @@ _HEADLINES: dict[OutcomeWord, str] = {
     "nothing_to_fix": "There was little to fix: it did not rely on the background before either.",
     "unchanged": "It did not help: no change that could not be chance.",
 }
+_BLIND = "It did not help: its answers are no better than chance now."
 _STILL = {
     "relies": ", but it still relies on it",
     "leans": ", but it still has a say",
@@ -64,8 +72,14 @@ _STILL = {
 }
 
 
-def _headline(word: OutcomeWord, after: Audit, reliance: Change | None) -> str:
-    if word == "better" and reliance is not None and reliance.difference.high < 0:
+def _headline(word: OutcomeWord, after: Audit, turning: int) -> str:
+    if word == "mixed":
+        way = ("less", "further behind") if turning < 0 else ("more", "nearer to")
+        return (
+            f"It goes by the background {way[0]} than before, and its worst group is {way[1]} the "
+            "average."
+        )
+    if word == "better" and turning < 0:
         still = _STILL.get(after.verdict.word, ", but whether it still does cannot be told")
         return f"It goes by the background less than before{still}."
     return _HEADLINES[word]
