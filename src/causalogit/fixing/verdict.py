@@ -102,14 +102,12 @@ def reliance_sentence(change: Change) -> str:
 def gap_sentence(gap: Gap) -> str:
     """On the worst group and its distance to the average: whether that has closed, and how far."""
     first, last = gap.worst_before, gap.worst_after
-    same = (first.label, first.background) == (last.label, last.background)
-    where = "" if same else f" in the one that is worst now ({last.label}, {last.background})"
     points = [f"{max(0, round(100 * value))}" for value in (gap.before, gap.after)]
     told = (
-        f"In the worst group ({first.label}, {first.background}) "
-        f"{percent(first.accuracy.before.value)} were named right before, "
-        f"{percent(last.accuracy.after.value)} are now{where}: {points[0]} points behind the "
-        f"average before, {points[1]} now"
+        f"In the worst group {percent(first.accuracy.before.value)} were named right before "
+        f"({first.label}, {first.background}), {percent(last.accuracy.after.value)} are now "
+        f"({last.label}, {last.background}): {points[0]} points behind the average before, "
+        f"{points[1]} now"
     )
     if gap.less.high < 0:
         return f"{told}. That gap has grown."
