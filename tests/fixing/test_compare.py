@@ -138,6 +138,9 @@ def test_an_answer_that_never_changes_is_no_success(audits):
     told = outcome_of(audits[0], blind, LEVEL, FELL, CLOSED)
     assert told.word == "worse"
     assert told.headline == "It did not help: its answers are no better than chance now."
+    # nor does one that begins to say something go by the background more than before
+    rose = change(0.0, 0.1, 0.05, 0.2)
+    assert outcome_of(blind, audits[1], LEVEL, rose, CLOSED).word == "better"
 
 
 def test_only_a_gap_that_has_closed_is_said_to_have():

@@ -56,7 +56,8 @@ def changes_table(fixed: Fixed) -> Table:
     """Accuracy, reliance and worst group, before and after, in per cent with 95 % intervals."""
     table = Table(
         title=f"{escape(fixed.classifier)} on {escape(fixed.data)}: {fixed.photos:,} photos, %",
-        caption=f"Trained further by {escape(fixed.title)}, {fixed.epochs} epochs. In brackets: "
+        caption=f"Trained further by {escape(fixed.title)}, {fixed.epochs} epoch"
+        f"{'s' * (fixed.epochs != 1)}. In brackets: "
         "95% intervals. Turn: answers that turn with the background alone.",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),

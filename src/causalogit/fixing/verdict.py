@@ -28,7 +28,9 @@ def outcome_of(
         reliance: answers that turn with the background.
         gap: average less worst group.
     """
-    turning = _move(reliance.difference.low, reliance.difference.high) if reliance else 0
+    turning = 0
+    if reliance is not None and not answers_blindly(before.overall):
+        turning = _move(reliance.difference.low, reliance.difference.high)
     behind = _move(-gap.less.high, -gap.less.low) if gap else 0
     words = before.verdict.word, after.verdict.word
     word: OutcomeWord = "unchanged"
@@ -117,7 +119,7 @@ def gap_sentence(gap: Gap) -> str:
         return f"{told}. That gap has not closed, as far as {gap.less.n:,} photos can tell."
     low, high = (max(0.0, end) / gap.before for end in (gap.less.low, gap.less.high))
     ends = _ends(low, min(1.0, high))
-    closed = percent(gap.less.value / gap.before)
+    closed = percent(min(1.0, gap.less.value / gap.before))
     return f"{told}. {closed} of that gap is closed (95% interval: {ends})."
 
 
