@@ -13,7 +13,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+import causalogit
 from causalogit.cli.main import main
+from causalogit.config import DataConfig, OptimizerConfig
 from causalogit.fixing import SCHEMA
 from tests.auditing.test_checkpoint import write_onnx
 from tests.fixing.conftest import write_finder
@@ -123,6 +125,35 @@ def test_masks_of_a_segmenter_alone(folder, capsys):
     assert run("discs:make", *PLAIN, "--segmenter", "finder.onnx") == 0
     assert found(folder)["masks"]["unfound"] == 1
     assert (folder / "fix" / "masks" / "hot" / "2.png").stat().st_mtime_ns == stamp
+
+
+def test_masks_on_the_meta_photos_alone_choose_another_recipe(folder):
+    lines = ["image,label,mask,split"]
+    splits = ("train", "train", "test", "train", "meta", "validation")
+    for place, file in enumerate(sorted(folder.glob("photos/*/*.png"))):
+        name, split = file.relative_to(folder / "photos"), splits[place % 6]
+        mask = f"masks/{name}" if split in ("meta", "test") else ""
+        lines.append(f"photos/{name},{file.parent.name},{mask},{split}")
+    (folder / "photos.csv").write_text("\n".join(lines))
+    table = ["--data.source", "photos.csv", "--data.image_size", "24"]
+    assert main(["fix", "discs:make", *table, *QUICK, "--optimizer.epochs", "1"]) == 0
+    told = found(folder)
+    assert told["method"] == "erm_meta_augmented"
+    assert told["photos"] == 40
+
+
+def test_the_same_from_python(folder):
+    config = causalogit.FixConfig(
+        data=DataConfig(source="photos", mask_path="masks", image_size=24),
+        method="erm_factual",
+        optimizer=OptimizerConfig(epochs=6, learning_rate=0.3),
+        attention=0,
+    )
+    done = causalogit.fix(config, "discs:make", folder / "fix", pictures=False)
+    assert done.outcome.word == "fixed"
+    assert done.to_dict() == found(folder)
+    with pytest.raises(ValueError, match="made without pictures"):
+        done.to_html(folder / "fix.html")
 
 
 def test_a_stopped_fix_goes_on_and_ends_alike(folder, monkeypatch):

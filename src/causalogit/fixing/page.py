@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from causalogit.auditing import Estimate
 from causalogit.auditing.page import MOST_GROUPS, WORDS, page_environment
-from causalogit.fixing.result import Fixed
+from causalogit.fixing.result import Fixed, GroupChange
 from causalogit.report import palette
 
 KINDS = {
@@ -63,7 +63,7 @@ def render(fixed: Fixed) -> str:
             recipe=_recipe(fixed),
             seen=_seen(fixed),
             cautions=_cautions(fixed),
-            most_groups=MOST_GROUPS,
+            groups=_groups(fixed),
             classes=sorted(fixed.classes, key=lambda own: own.name),
         )
     )
@@ -111,6 +111,14 @@ def _pairs(fixed: Fixed) -> list[Pair]:
         "attention",
         "area",
     )
+
+
+def _groups(fixed: Fixed) -> list[GroupChange]:
+    """Those that were worst before, and the one that is worst now."""
+    if fixed.gap is None:
+        return []
+    shown = list(fixed.gap.groups[:MOST_GROUPS])
+    return shown if fixed.gap.worst_after in shown else [*shown, fixed.gap.worst_after]
 
 
 def _recipe(fixed: Fixed) -> str:

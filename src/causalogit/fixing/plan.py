@@ -168,11 +168,21 @@ def _check_folder(out: Path, record: dict[str, Any]) -> None:
     if not path.is_file():
         return
     there = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(there, dict) or there == record:
+    if not isinstance(there, dict):
+        raise ValueError(f"{path} is not what this command has written: choose another folder")
+    different = [name for name in record if _differs(there.get(name), record[name])]
+    if not different:
         return
-    changed = [name for name in record if there.get(name) != record[name] and name != "fingerprint"]
+    changed = [name for name in different if name != "fingerprint"]
     what = f"other options ({', '.join(changed)})" if changed else "another state of the classifier"
     raise ValueError(f"{out} holds the fix of {what}: choose another folder, or delete this one")
+
+
+def _differs(old: object, new: object) -> bool:
+    """Whether an option has changed; one younger than the record has its default in it."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return any(_differs(old[name], new[name]) for name in old if name in new)
+    return old != new
 
 
 def _begin(out: Path, record: dict[str, Any], aligned: Aligned, classes: int) -> None:
