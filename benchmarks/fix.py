@@ -53,9 +53,8 @@ def without_masks(composed: Path, table: Path) -> Path:
     return table
 
 
-def mended(options: argparse.Namespace, correlation: float, seed: int, method: str) -> Fixed:
+def mended(options: argparse.Namespace, checkpoint: Path, seed: int, method: str) -> Fixed:
     """A plain classifier, fixed; the second method takes the masks that the first has had made."""
-    checkpoint = trained(options, correlation, seed)
     folder = checkpoint.parents[1]
     table = folder / METHODS[0] / "masks" / "photos.csv"
     if method == METHODS[0] or not table.is_file():
@@ -147,8 +146,9 @@ def main() -> None:
             for seed in options.seeds:
                 file = options.out / f"{correlation:g}-seed-{seed}" / f"{method}.json"
                 if not file.is_file():
+                    checkpoint = trained(options, correlation, seed)
                     started = time.perf_counter()
-                    fixed = mended(options, correlation, seed, method)
+                    fixed = mended(options, checkpoint, seed, method)
                     what = {"correlation": correlation, "method": method, "seed": seed}
                     seconds = round(time.perf_counter() - started, 1)
                     besides = {"seconds": seconds, "revision": git_revision()}
