@@ -13,6 +13,7 @@ from benchmarks import (
     attributes,
     budgets,
     digits,
+    fix,
     glt,
     long_tail,
     masks,
@@ -297,6 +298,44 @@ def test_reliance_is_ranked_against_the_truth_by_kind_of_masks(tmp_path):
     assert "| boxes | -1.00 | -1.00 |" in ranks_markdown(rows)
     (tmp_path / "README.md").write_text((PAGE / "README.md").read_text())
     write_page(tmp_path, rows, {"reliance": table, "ranks": ranks_markdown(rows)})
+
+
+def test_fixes_are_told_before_and_after(tmp_path):
+    def one(correlation, method, closed, word):
+        before = {"average": 0.7, "worst_group": 0.4, "reliance": 0.5, "verdict": "relies"}
+        after = {"average": 0.8, "worst_group": 0.7, "reliance": 0.1, "verdict": word}
+        return {
+            "correlation": correlation, "method": method, "closed": closed, "seconds": 10.0,
+            "before": before, "after": after,
+        }  # fmt: skip
+
+    rows = [
+        one(0.9, "clp_factual", 0.6, "does_not"), one(0.9, "clp_factual", 0.8, "leans"),
+        one(0.95, "clp_factual", 0.5, "does_not"),
+    ]  # fmt: skip
+    table = fix.fixes_markdown(rows)
+    half = 12.706205 * 10 * math.sqrt(2) / math.sqrt(2)
+    cell = f"+70.0 [{70 - half:+.1f}, {70 + half:+.1f}]"
+    assert "| 0.9 | `clp_factual` | 70.0 ± 0.0 → 80.0 ± 0.0 | 40.0 ± 0.0 → 70.0 ± 0.0 |" in table
+    assert table.splitlines()[2].endswith(f"| {cell} |")
+    words = fix.words_markdown(rows)
+    assert "| 0.9 | `clp_factual` | 2 relies | 1 does not, 1 leans | 10 |" in words
+    (tmp_path / "README.md").write_text((fix.PAGE / "README.md").read_text())
+    write_page(tmp_path, rows, {"fixes": table, "words": words})
+
+
+def test_a_composed_set_without_its_masks_keeps_all_else(tmp_path):
+    (tmp_path / "metadata.csv").write_text(
+        "img_filename,y,split,place,mask_filename,label_name,place_name\n"
+        "images/0.jpg,0,0,1,masks/0.png,cat,sea\n"
+        "images/1.jpg,1,3,1,masks/1.png,dog,sea\n"
+    )
+    table = fix.without_masks(tmp_path, tmp_path / "photos.csv").read_text().splitlines()
+    assert table == [
+        "image,label,group,split",
+        f"{tmp_path}/images/0.jpg,cat,sea,train",
+        f"{tmp_path}/images/1.jpg,dog,sea,meta",
+    ]
 
 
 def test_rows_with_very_many_groups_keep_their_means_alone(tmp_path):

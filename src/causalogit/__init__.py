@@ -8,12 +8,14 @@ metrics = clp.step(images, labels)
 clp.end_epoch()
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from causalogit.core import CausalLogitPerturbation, MetaObjective, PerturbationNetwork
 
 if TYPE_CHECKING:
     from causalogit.auditing import Audit, AuditConfig, audit
+    from causalogit.fixing import FixConfig, Fixed, fix
 
 __version__ = "0.1.0"
 
@@ -21,16 +23,22 @@ __all__ = [
     "Audit",
     "AuditConfig",
     "CausalLogitPerturbation",
+    "FixConfig",
+    "Fixed",
     "MetaObjective",
     "PerturbationNetwork",
     "audit",
+    "fix",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """What needs more than torch is imported where it is first used."""
-    if name not in ("Audit", "AuditConfig", "audit"):
-        raise AttributeError(f"module 'causalogit' has no attribute '{name}'")
-    from causalogit import auditing
-
-    return getattr(auditing, name)
+    rooms = {
+        "auditing": ("Audit", "AuditConfig", "audit"),
+        "fixing": ("FixConfig", "Fixed", "fix"),
+    }
+    for room, names in rooms.items():
+        if name in names:
+            return getattr(import_module(f"causalogit.{room}"), name)
+    raise AttributeError(f"module 'causalogit' has no attribute '{name}'")

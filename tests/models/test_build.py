@@ -9,9 +9,12 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from torchvision.models import get_model
 
 from causalogit.core import Classifier
+from causalogit.core.classifier import find_head
 from causalogit.models import MODELS, Normalized, build_model
+from causalogit.models.elsewhere import IMAGENET
 
 
 def same(first, second):
@@ -156,3 +159,35 @@ def test_a_fresh_head_on_given_weights_begins_calm(tmp_path):
     assert heads[0](features).abs().mean() < 1
     assert torch.equal(heads[0].weight, heads[1].weight)
     assert not torch.equal(heads[0].weight, heads[2].weight)
+
+
+def test_a_model_of_torchvision_with_weights_is_normalised_as_all_of_them_are(tmp_path):
+    home = get_model("mobilenet_v3_small", weights=None, num_classes=3).eval()
+    torch.save(home.state_dict(), tmp_path / "home.pth")
+    name = "torchvision:mobilenet_v3_small"
+    photos = torch.rand(2, 3, 32, 32)
+    mean, std = (torch.tensor(values)[:, None, None] for values in IMAGENET)
+    ours = build_model(name, 3, 3, 0, str(tmp_path / "home.pth")).eval()
+    assert torch.allclose(ours(photos), home((photos - mean) / std), atol=1e-5)
+    with pytest.raises(ValueError, match="'torchvision:nope' is not known to torchvision"):
+        build_model("torchvision:nope", 3, 3, 0)
+    with pytest.raises(ValueError, match="has no weights to download"):
+        build_model(name, 3, 3, 0, "pretrained")
+
+
+def test_a_function_s_own_model_and_a_mean_and_std_as_given(tmp_path, monkeypatch):
+    (tmp_path / "own_net.py").write_text(
+        "import torch\n"
+        "def make():\n"
+        "    return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(),"
+        " torch.nn.Linear(3, 2))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    photos = torch.rand(2, 3, 8, 8)
+    plain = build_model("own_net:make", 2, 3, seed=1)
+    whole = build_model("own_net:make", 2, 3, seed=1, mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.1))
+    given = (photos - torch.tensor([0.5, 0.4, 0.3])[:, None, None]) / torch.tensor([0.2, 0.2, 0.1])[
+        :, None, None
+    ]
+    assert torch.allclose(whole(photos), plain(given))
+    assert find_head(plain, None)[0] == "2"

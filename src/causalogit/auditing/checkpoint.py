@@ -14,20 +14,22 @@ from causalogit.auditing.config import ModelConfig
 from causalogit.auditing.foreign import (
     SCRIPTS,
     read_exported,
-    read_function,
     read_onnx,
     read_script,
     words_for,
 )
 from causalogit.auditing.subject import Subject, of_module
 from causalogit.core.classifier import find_head
-from causalogit.models import Normalized, build_model, load_weights
+from causalogit.models import (
+    Normalized,
+    build_model,
+    known_normalisation,
+    load_weights,
+    read_function,
+)
 from causalogit.models.weights import SUFFIXES, read_weights
 from causalogit.train.checkpoint import load_checkpoint
 from causalogit.train.load import load_classifier
-
-_TORCHVISION = "torchvision:"
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # all of torchvision's classifiers
 
 
 def load_subject(place: str, config: ModelConfig, device: torch.device) -> Subject:
@@ -71,7 +73,7 @@ def load_subject(place: str, config: ModelConfig, device: torch.device) -> Subje
         )
     elif path.suffix == ".pt2":
         subject = read_exported(path, config, device)
-    elif path.suffix in SCRIPTS and not _is_state_dict(path):
+    elif path.suffix in SCRIPTS and not is_state_dict(path):
         module, words = _normalized(read_script(path, config.trust), config, None)
         subject = of_module(module.to(device), name=path.name, input_words=words)
     else:
@@ -86,21 +88,21 @@ def _weights(path: Path, config: ModelConfig, device: torch.device) -> Subject:
     """A state dict in the architecture that it belongs to."""
     name = config.architecture or ""
     found = _state_dict(path)
-    probe = _build(name, 2)
-    head = find_head(probe, 2)[0]
+    probe = build_model(name, 2, 3, seed=0)
+    head = find_head(probe, None)[0]
     if f"{head}.weight" not in found:
         raise ValueError(
             f"{path} does not fit {name}: it has no {head}.weight; set model.architecture to the "
             "model that these weights belong to"
         )
     classes = len(found[f"{head}.weight"])
-    module = _build(name, classes)
+    module = build_model(name, classes, 3, seed=0)
     load_weights(module, path, classes)
     known: Mapping[str, Any] = getattr(probe, "pretrained_cfg", None) or {}
-    usual = _IMAGENET if name.startswith(_TORCHVISION) else (known.get("mean"), known.get("std"))
-    whole, words = _normalized(module, config, usual if usual[0] else None)
+    usual = known_normalisation(probe, name)
+    whole, words = _normalized(module, config, usual)
     subject = of_module(whole.to(device).eval(), name=name, input_words=words)
-    size = known.get("input_size", (3, 224, 224) if usual[0] else None)
+    size = known.get("input_size", (3, 224, 224) if usual else None)
     return replace(subject, size=None if size is None else int(size[-1]))
 
 
@@ -111,18 +113,6 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
     return read_weights(path)
 
 
-def _build(name: str, classes: int) -> nn.Module:
-    if not name.startswith(_TORCHVISION):
-        return build_model(name, classes, 3, seed=0)
-    from torchvision.models import get_model, list_models
-
-    plain = name.removeprefix(_TORCHVISION)
-    if plain not in list_models():
-        raise ValueError(f"model.architecture '{name}' is not known to torchvision")
-    model: nn.Module = get_model(plain, weights=None, num_classes=classes)
-    return model
-
-
 def _normalized(
     module: nn.Module, config: ModelConfig, usual: tuple[Any, Any] | None
 ) -> tuple[nn.Module, str]:
@@ -131,7 +121,7 @@ def _normalized(
     return Normalized(module, mean, std) if len(mean) else module, words_for(mean, std)
 
 
-def _is_state_dict(path: Path) -> bool:
+def is_state_dict(path: Path) -> bool:
     """Whether a file is a pickle of tensors alone; a zip archive of TorchScript is none."""
     try:
         read_weights(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from causalogit.config.check import require
+from causalogit.config.check import require, require_normalisation
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class ModelConfig:
 
     Args:
         architecture: what a file of weights belongs to: a model of timm by its name, such as
-            "resnet18", or "torchvision:NAME".
+            "resnet18", "torchvision:NAME", or "module:function" of your own.
         outputs: names of the classifier's outputs in their order, or one text file with a name a
             line; empty for the photos' classes in alphabetical order.
         mean: of the channels, subtracted from photos in [0, 1]; empty for what the architecture is
@@ -31,11 +31,7 @@ class ModelConfig:
     trust: bool = False
 
     def __post_init__(self) -> None:
-        require(
-            len(self.mean) == len(self.std) and all(value > 0 for value in self.std),
-            f"model.mean is {list(self.mean)} and model.std {list(self.std)}: give both, one "
-            "positive std for each channel, or none",
-        )
+        require_normalisation("model.", self.mean, self.std)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,9 @@
-"""Classifiers in formats of others: ONNX, TorchScript, torch.export, and a function of the user."""
+"""Classifiers in formats of others: ONNX, TorchScript, torch.export."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from causalogit.auditing.config import ModelConfig
-from causalogit.auditing.subject import Subject, one_line
+from causalogit.auditing.subject import Subject
+from causalogit.config.check import one_line
 
 SCRIPTS: Final = (".pt", ".pth", ".ts")
 
@@ -139,39 +137,3 @@ def _need_trust(path: Path, trust: bool, kind: str) -> None:
             "set model.trust to true if you know where it comes from, or save the weights as "
             ".safetensors and name their model.architecture"
         )
-
-
-def read_function(place: str) -> nn.Module:
-    """What `module:function` returns; the module may lie in the working directory.
-
-    Naming a function is consent to run it.
-
-    Raises:
-        ValueError: there is none, or it returns no module.
-    """
-    module_name, _, name = place.partition(":")
-    with _working_directory():
-        try:
-            make = getattr(importlib.import_module(module_name), name)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise ValueError(
-                f"{place} cannot be imported ({one_line(error)}): give module:function of a module "
-                "that lies in this folder or is installed"
-            ) from error
-        module = make()
-    if not isinstance(module, nn.Module):
-        raise ValueError(
-            f"{place} returns {type(module).__name__}: it must return an nn.Module that maps "
-            "photos (B, 3, H, W) to logits (B, C)"
-        )
-    return module
-
-
-@contextmanager
-def _working_directory() -> Iterator[None]:
-    """Modules are found where the command is run, as `python -m` finds them."""
-    sys.path.insert(0, "")
-    try:
-        yield
-    finally:
-        sys.path.remove("")

@@ -29,7 +29,7 @@ WORDS = {
     "unclear": "cannot be told",
     "unmeasured": "not measured",
 }
-_MOST_GROUPS = 12
+MOST_GROUPS = 12
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,32 @@ def render(audit: Audit) -> str:
     """
     if audit.pictures is None:
         raise ValueError("the audit was made without pictures: make it with pictures=True")
+    return (
+        page_environment()
+        .get_template("audit.html.j2")
+        .render(
+            audit=audit,
+            css=Markup(palette.css()),
+            kinds={kind: title for kind, title in KINDS.items() if _has(audit, kind)},
+            lead=lead(audit.overall, audit.object_name),
+            meters=_meters(audit.overall, audit.object_name),
+            words=WORDS,
+            turns=_turns(audit),
+            classes=sorted(audit.classes, key=_reliance, reverse=True),
+            most_groups=MOST_GROUPS,
+        )
+    )
+
+
+def page_environment(*rooms: str) -> Environment:
+    """Where templates are found: those of an audit, of the report, and of other rooms.
+
+    Args:
+        rooms: names of packages with a folder `templates`, looked into first.
+    """
     environment = Environment(
         loader=ChoiceLoader(
-            [PackageLoader("causalogit.auditing"), PackageLoader("causalogit.report")]
+            [PackageLoader(room) for room in (*rooms, "causalogit.auditing", "causalogit.report")]
         ),
         autoescape=True,
         undefined=StrictUndefined,
@@ -61,17 +84,7 @@ def render(audit: Audit) -> str:
     )
     environment.filters["percent"] = percent
     environment.filters["interval"] = _interval
-    return environment.get_template("audit.html.j2").render(
-        audit=audit,
-        css=Markup(palette.css()),
-        kinds={kind: title for kind, title in KINDS.items() if _has(audit, kind)},
-        lead=lead(audit.overall, audit.object_name),
-        meters=_meters(audit.overall, audit.object_name),
-        words=WORDS,
-        turns=_turns(audit),
-        classes=sorted(audit.classes, key=_reliance, reverse=True),
-        most_groups=_MOST_GROUPS,
-    )
+    return environment
 
 
 def _turns(audit: Audit) -> tuple[int, int, int]:

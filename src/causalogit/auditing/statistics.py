@@ -82,3 +82,21 @@ def agreement_by_chance(answers: Tensor, others: Tensor) -> float:
     count = int(torch.cat([answers, others]).max()) + 1
     shares = [torch.bincount(a, minlength=count).double() / len(a) for a in (answers, others)]
     return float(shares[0] @ shares[1])
+
+
+def mean_difference(values: Tensor) -> Estimate | None:
+    """The mean of differences in [-2, 2] `(N,)` of single photos, with Student's interval.
+
+    Two photos are added for the interval, one that gains 1 and one that loses 1, so that it does
+    not shrink to a point where no photo differs. None of no photos.
+    """
+    from scipy.stats import t
+
+    n = len(values)
+    if not n:
+        return None
+    value = values.double().mean().item()
+    wider = torch.cat([values.double(), torch.tensor([1.0, -1.0]).double()])
+    half = float(t.ppf(0.975, n + 1)) * wider.std().item() / math.sqrt(n + 2)
+    centre = wider.mean().item()
+    return Estimate(value, min(value, centre - half), max(value, centre + half), n)

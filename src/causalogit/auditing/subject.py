@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from causalogit.config.check import one_line
 from causalogit.evaluate.attention import spatial_convolutions
 from causalogit.evaluate.modes import eval_mode
 
@@ -121,8 +122,3 @@ def _logits(outputs: object, name: str, batch: int) -> Tensor:
     if (logits >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
         return logits.clamp_min(torch.finfo(torch.float32).tiny).log()  # softmax is in the model
     return logits
-
-
-def one_line(error: Exception) -> str:
-    """What an error says, in one line."""
-    return " ".join(str(error).split())[:200]

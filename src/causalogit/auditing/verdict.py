@@ -29,7 +29,7 @@ def word_for(figures: Figures, threshold: float) -> Word:
     reliance = figures.reliance
     if reliance is None:
         return "unmeasured"
-    if _blind(figures):
+    if answers_blindly(figures):
         return "unclear"
     if reliance.low >= threshold:
         return "relies"
@@ -55,7 +55,7 @@ def class_verdict(name: str, figures: Figures, threshold: float) -> Verdict:
     }
     if word in begins:
         text = f"{begins[word]}: {compared}; {_between(reliance)} in 100 answers turn with it."
-    elif _blind(figures):
+    elif answers_blindly(figures):
         text = (
             f"Cannot be told: {compared}, and chance alone would reach "
             f"{percent(figures.own_by_chance or 0)}."
@@ -83,7 +83,7 @@ def overall_verdict(figures: Figures, classes: Sequence[ClassResult], threshold:
     return Verdict(word, text)
 
 
-def _blind(figures: Figures) -> bool:
+def answers_blindly(figures: Figures) -> bool:
     """Whether the answers are no better than chance where the background speaks for them."""
     own, chance = figures.own, figures.own_by_chance
     return own is not None and chance is not None and own.low <= chance
@@ -142,8 +142,9 @@ def lead(figures: Figures, object_name: str) -> str:
 
 
 def percent(value: float) -> str:
-    """A share in whole per cent."""
-    return f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
+    """A share in whole per cent; of differences, with a proper minus and never minus zero."""
+    whole = str(round(100 * value)).replace("-", "\N{MINUS SIGN}")
+    return f"{whole}\N{NO-BREAK SPACE}%"
 
 
 def _between(estimate: Estimate) -> str:

@@ -16,6 +16,7 @@ from causalogit.auditing.checkpoint import load_subject
 from causalogit.auditing.photos import from_run, from_source
 from causalogit.auditing.subject import of_module
 from causalogit.auditing.verdict import lead
+from causalogit.cli.device import find_device
 from causalogit.cli.progress import run_bars
 from causalogit.data import Samples
 from causalogit.masks import Segmenter, find_segmenter
@@ -31,7 +32,7 @@ def audit(config: AuditConfig, classifier: str, out: str) -> None:
     nn.Module. Photos need masks or boxes, or a segmenter. Writes audit.html, audit.json and
     audit.progress; an audit that was stopped goes on where it was.
     """
-    device = _device(config.device)
+    device = find_device(config.device)
     subject, samples, name = _inputs(config, classifier, device)
     folder = Path(out)
     with run_bars("photos") as bars:
@@ -75,15 +76,6 @@ def _segmenter(config: AuditConfig) -> Segmenter | None:
         return None
     path = config.segmenter_path
     return find_segmenter(config.segmenter, None if path is None else Path(path))
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device '{name}' cannot be used here: set it to auto") from error
 
 
 def show(found: Audit, console: Console) -> None:

@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 
 from causalogit.cli.audit import audit
+from causalogit.cli.fix import fix
 from causalogit.cli.progress import run_bars
 from causalogit.cli.tables import (
     masks_table,
@@ -39,6 +40,7 @@ __all__ = [
     "data_sources",
     "demo",
     "evaluate",
+    "fix",
     "methods",
     "presets",
     "train",

@@ -17,9 +17,10 @@ from causalogit.config import RunConfig
 from causalogit.core import Divergence
 from causalogit.data.compose import ComposeConfig
 from causalogit.data.masking import MasksConfig
+from causalogit.fixing import FixConfig
 from causalogit.presets import preset_names, preset_path
 
-_Config = TypeVar("_Config", RunConfig, ComposeConfig, MasksConfig, AuditConfig)
+_Config = TypeVar("_Config", RunConfig, ComposeConfig, MasksConfig, AuditConfig, FixConfig)
 
 
 def build_parser() -> ArgumentParser:
@@ -58,11 +59,7 @@ def build_parser() -> ArgumentParser:
     masks.add_argument("--out", type=str, default="masks", help="folder of the masks")
     masks.add_class_arguments(MasksConfig)
     subcommands.add_subcommand("masks", masks, help="make masks of photos, and look at them")
-    audit = _parser(commands.audit.__doc__, "audit CLASSIFIER")
-    audit.add_argument("classifier", type=str, help="a file, or module:function")
-    audit.add_argument("--out", type=str, default="audit", help="folder of the page and the rest")
-    audit.add_class_arguments(AuditConfig)
-    subcommands.add_subcommand("audit", audit, help="does a classifier rely on the background?")
+    _add_classifier_commands(subcommands)
 
     methods = ArgumentParser(description=commands.methods.__doc__)
     subcommands.add_subcommand("methods", methods, help="list the methods and their budgets")
@@ -83,6 +80,20 @@ def build_parser() -> ArgumentParser:
     compose.add_class_arguments(ComposeConfig, skip={"pairs"})
     actions.add_subcommand("compose", compose, help="paste cut-outs on scenes, like Waterbirds")
     return parser
+
+
+def _add_classifier_commands(subcommands: Any) -> None:
+    """What is done with a classifier that there is already."""
+    audit = _parser(commands.audit.__doc__, "audit CLASSIFIER")
+    audit.add_argument("classifier", type=str, help="a file, or module:function")
+    audit.add_argument("--out", type=str, default="audit", help="folder of the page and the rest")
+    audit.add_class_arguments(AuditConfig)
+    subcommands.add_subcommand("audit", audit, help="does a classifier rely on the background?")
+    fix = _parser(commands.fix.__doc__, "fix CLASSIFIER")
+    fix.add_argument("classifier", type=str, help="a file, or module:function")
+    fix.add_argument("--out", type=str, default="fix", help="folder of the page and the new model")
+    fix.add_class_arguments(FixConfig)
+    subcommands.add_subcommand("fix", fix, help="train a classifier until it goes by the object")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -151,6 +162,8 @@ def _dispatch(parser: ArgumentParser, parsed: Namespace) -> None:
         options["config"] = _take(MasksConfig, options)
     elif name == "audit":
         options["config"] = _take(AuditConfig, options)
+    elif name == "fix":
+        options["config"] = _take(FixConfig, options)
     elif "data" in options:
         options["config"] = _take(RunConfig, options)
     command(**options)

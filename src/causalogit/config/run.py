@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-from causalogit.config.check import require
+from causalogit.config.check import require, require_normalisation
 from causalogit.config.clp import ClpConfig
 from causalogit.config.controls import ControlsConfig
 from causalogit.config.data import DataConfig
@@ -22,11 +22,15 @@ class RunConfig:
 
     Args:
         method: what is trained with the images, see `causalogit methods`.
-        model: "lenet", "cnn", "resnet8", "resnet20", "resnet32", "wrn16_1", "wrn28_10", or any
-            model of timm by its name.
+        model: "lenet", "cnn", "resnet8", "resnet20", "resnet32", "wrn16_1", "wrn28_10", any model
+            of timm by its name, "torchvision:NAME", or "module:function" for what that returns.
         weights: what the model starts from: null for fresh weights, "pretrained" for those that
             timm downloads, or a file of them, .safetensors or .pth. The last layer is fresh unless
-            the file has one of the same shape. A model of timm with weights normalises its input.
+            the file has one of the same shape. A model of timm or torchvision with weights
+            normalises its input.
+        mean: of the channels, subtracted from images in [0, 1]; empty for what the model with its
+            weights is known to need, and nothing for all others.
+        std: of the channels, divided by, with `mean`.
         seed: of the split, the initial weights and every random draw.
         select_by: validation metric that picks the selected epoch; never a test metric.
         precision: as Lightning Fabric names it.
@@ -41,6 +45,8 @@ class RunConfig:
     method: str = "clp"
     model: str = "lenet"
     weights: str | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
     seed: int = 0
     select_by: Literal["accuracy/mean", "accuracy/worst_group"] = "accuracy/mean"
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
@@ -53,6 +59,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**62, f"seed is {self.seed}: give a number from 0 to below 2**62")
+        require_normalisation("", self.mean, self.std)
 
 
 def config_to_dict(config: RunConfig) -> dict[str, Any]:

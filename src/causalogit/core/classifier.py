@@ -12,11 +12,11 @@ from torch.func import functional_call
 Parameters = Mapping[str, Tensor]
 
 
-def find_head(model: nn.Module, num_classes: int) -> tuple[str, nn.Linear]:
+def find_head(model: nn.Module, num_classes: int | None) -> tuple[str, nn.Linear]:
     """The last linear layer of `model` and its name.
 
     timm's `get_classifier()` is asked first; otherwise the last `nn.Linear` with `num_classes`
-    outputs, in the order of registration, is taken.
+    outputs (None: with any number), in the order of registration, is taken.
 
     Raises:
         ValueError: the model has no linear layer with `num_classes` outputs.
@@ -26,11 +26,12 @@ def find_head(model: nn.Module, num_classes: int) -> tuple[str, nn.Linear]:
     candidates = [get_classifier()] if callable(get_classifier) else []
     candidates += reversed([m for m in names if isinstance(m, nn.Linear)])
     for module in candidates:
-        if isinstance(module, nn.Linear) and module.out_features == num_classes:
+        if isinstance(module, nn.Linear) and num_classes in (None, module.out_features):
             return names[module], module
     widths = sorted({m.out_features for m in names if isinstance(m, nn.Linear)})
     raise ValueError(
-        f"{type(model).__name__} has no nn.Linear with {num_classes} outputs (found {widths}): "
+        f"{type(model).__name__} has no nn.Linear with {num_classes or 'any'} outputs (found "
+        f"{widths}): "
         "the classifier must end in nn.Linear(features, num_classes)"
     )
 

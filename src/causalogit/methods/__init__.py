@@ -28,6 +28,7 @@ from causalogit.methods.base import (
     build_method,
     find_method,
     lacks,
+    require_known,
 )
 from causalogit.methods.learned_masks import run_data
 
@@ -40,5 +41,6 @@ __all__ = [
     "build_method",
     "find_method",
     "lacks",
+    "require_known",
     "run_data",
 ]

@@ -139,13 +139,22 @@ def build_method(task: Task) -> Method:
         ValueError: no method has this name, or the data lacks what it needs to know.
     """
     kind = find_method(task.config.method)
-    lack = lacks(kind, task.data)
+    require_known(kind, task.data, task.config.data.source)
+    return kind(task)
+
+
+def require_known(kind: type[Method], data: Data, source: str) -> None:
+    """Refuse a method that needs to know more than the data tells.
+
+    Raises:
+        ValueError: it does; the message says what to give.
+    """
+    lack = lacks(kind, data)
     if lack:
         raise ValueError(
-            f"method '{kind.name}' needs {lack}, and {task.config.data.source} has none: "
+            f"method '{kind.name}' needs {lack}, and {source} has none: "
             f"{_REMEDIES[lack]}, or choose a method of budget A (`causalogit methods`)"
         )
-    return kind(task)
 
 
 _GIVE_MASKS = (

@@ -19,7 +19,15 @@ def second_network(task: Task, number: int = 0) -> nn.Module:
     """
     config, data = task.config, task.data
     seed = config.seed + 1_000_000 * (1 + number)
-    network = build_model(config.model, data.num_classes, data.channels, seed, config.weights)
+    network = build_model(
+        config.model,
+        data.num_classes,
+        data.channels,
+        seed,
+        config.weights,
+        mean=config.mean,
+        std=config.std,
+    )
     return network.to(task.device)
 
 

@@ -1,8 +1,9 @@
 """Classifiers by name: ours for small images, and every model of timm."""
 
-from causalogit.models.build import MODELS, build_model, seeded
+from causalogit.models.build import MODELS, build_model, known_normalisation, seeded
 from causalogit.models.cifar_resnet import CifarResNet
 from causalogit.models.cnn import SmallCNN
+from causalogit.models.elsewhere import is_function, read_function
 from causalogit.models.lenet import LeNet
 from causalogit.models.mask_net import MaskNet
 from causalogit.models.normalized import Normalized
@@ -18,6 +19,9 @@ __all__ = [
     "SmallCNN",
     "WideResNet",
     "build_model",
+    "is_function",
+    "known_normalisation",
     "load_weights",
+    "read_function",
     "seeded",
 ]

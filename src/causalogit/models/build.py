@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,12 @@ from torch import nn
 from causalogit.core.classifier import find_head
 from causalogit.models.cifar_resnet import CifarResNet
 from causalogit.models.cnn import SmallCNN
+from causalogit.models.elsewhere import (
+    IMAGENET,
+    TORCHVISION,
+    is_function,
+    model_from_elsewhere,
+)
 from causalogit.models.lenet import LeNet
 from causalogit.models.normalized import Normalized
 from causalogit.models.weights import load_weights
@@ -46,21 +52,27 @@ def build_model(
     seed: int,
     weights: str | None = None,
     *,
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
     read: bool = True,
 ) -> nn.Module:
     """A classifier for images in [0, 1]; whatever is fresh in it depends on `seed` alone.
 
-    A model of timm with `weights` normalises its input by the mean and std that timm names for it
-    (`Normalized`); every other model takes images as they are. Its convolutions keep their weights
-    channels last and so compute, whatever the images' layout: 1.2 to 1.7 times as fast on a CPU.
+    With `mean` and `std` the model normalises its input by them (`Normalized`). Without, a model of
+    timm or torchvision with `weights` does so by those that it is known to need; every other model
+    takes images as they are. Convolutions keep their weights channels last and so compute, whatever
+    the images' layout: 1.2 to 1.7 times as fast on a CPU.
 
     Args:
-        name: one of `MODELS`, or a model of timm (an "img_size" comes from the model's name).
+        name: one of `MODELS`, a model of timm (an "img_size" comes from the model's name),
+            "torchvision:NAME", or "module:function" for what a function of yours returns.
         num_classes: C.
         channels: image channels.
         seed: of the initial weights; the global random state stays as it is.
         weights: None for fresh ones, "pretrained" for those that timm downloads, or a file; the
             last layer is fresh where it has another shape.
+        mean: of the channels, K values, with `std`; empty for those that are known, or none.
+        std: of the channels, K values.
         read: False leaves `weights` unread, for a model that a checkpoint is loaded into: it needs
             neither the file nor the network.
 
@@ -68,18 +80,23 @@ def build_model(
         ValueError: no model has this name, or the weights cannot be had or do not fit.
     """
     ours = name in MODELS
-    if ours and weights == PRETRAINED:
+    elsewhere = ":" in name
+    if (ours or elsewhere) and weights == PRETRAINED:
         raise ValueError(
             f"model '{name}' has no weights to download: give a file, or choose a model of timm"
         )
     with seeded(seed):
         if ours:
             model = MODELS[name](num_classes, channels)
+        elif elsewhere:
+            model = model_from_elsewhere(name, num_classes)
         else:
             model = _timm_model(name, num_classes, channels, weights == PRETRAINED and read)
             if weights is not None:
                 _calm_head(model, num_classes, weights == PRETRAINED)
-    whole = model if ours or weights is None else _normalized(model, name, channels)
+    if not len(mean) and weights is not None:
+        mean, std = known_normalisation(model, name) or ((), ())
+    whole = _normalized(model, name, channels, mean, std) if len(mean) else model
     if weights is not None and weights != PRETRAINED and read:
         load_weights(model, Path(weights), num_classes)
     return whole.to(memory_format=torch.channels_last)
@@ -119,9 +136,21 @@ def _calm_head(model: nn.Module, num_classes: int, downloaded: bool) -> None:
         find_head(model, num_classes)[1].reset_parameters()
 
 
-def _normalized(model: nn.Module, name: str, channels: int) -> Normalized:
-    config: Mapping[str, Any] = vars(model)["pretrained_cfg"]
-    mean, std = config["mean"], config["std"]
+def known_normalisation(
+    model: nn.Module, name: str
+) -> tuple[Sequence[float], Sequence[float]] | None:
+    """Mean and std that the weights of a model of this name want; None where none are known."""
+    if name in MODELS or is_function(name):
+        return None
+    if name.startswith(TORCHVISION):
+        return IMAGENET
+    config: Mapping[str, Any] = vars(model).get("pretrained_cfg") or {}
+    return (config["mean"], config["std"]) if "mean" in config else None
+
+
+def _normalized(
+    model: nn.Module, name: str, channels: int, mean: Sequence[float], std: Sequence[float]
+) -> Normalized:
     if len(mean) != channels:
         raise ValueError(
             f"weights of '{name}' are for images of {len(mean)} channels, not {channels}: leave "
@@ -130,4 +159,4 @@ def _normalized(model: nn.Module, name: str, channels: int) -> Normalized:
     return Normalized(model, mean, std)
 
 
-__all__ = ["MODELS", "build_model", "seeded"]
+__all__ = ["MODELS", "build_model", "known_normalisation", "seeded"]

@@ -33,9 +33,7 @@ def load_model(checkpoint: Path) -> tuple[nn.Module, RunConfig, Data]:
     state = load_checkpoint(checkpoint)
     config = config_from_dict(state["config"])
     data = run_data(config, torch.device("cpu"))
-    model = build_model(
-        config.model, data.num_classes, data.channels, config.seed, config.weights, read=False
-    )
+    model = _empty(config, data.num_classes, data.channels)
     try:
         model.load_state_dict(state["model"])
     except RuntimeError as error:
@@ -55,19 +53,27 @@ def load_classifier(checkpoint: Path, channels: int = 3) -> tuple[nn.Module, Run
     """
     state = load_checkpoint(checkpoint)
     config = config_from_dict(state["config"])
-
-    def build(num_classes: int) -> nn.Module:
-        return build_model(
-            config.model, num_classes, channels, config.seed, config.weights, read=False
-        )
-
-    name = find_head(build(2), 2)[0]  # how many classes, its last layer tells
-    try:
-        model = build(len(state["model"][f"{name}.weight"]))
+    name = find_head(_empty(config, 2, channels), None)[0]
+    try:  # how many classes, its last layer tells
+        model = _empty(config, len(state["model"][f"{name}.weight"]), channels)
         model.load_state_dict(state["model"])
     except (KeyError, RuntimeError) as error:
         raise ValueError(f"{checkpoint}: the weights do not fit {config.model}: {error}") from error
     return model.eval(), config
+
+
+def _empty(config: RunConfig, num_classes: int, channels: int) -> nn.Module:
+    """The classifier of a config, for weights to be loaded into."""
+    return build_model(
+        config.model,
+        num_classes,
+        channels,
+        config.seed,
+        config.weights,
+        mean=config.mean,
+        std=config.std,
+        read=False,
+    )
 
 
 @dataclass(frozen=True)

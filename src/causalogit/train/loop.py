@@ -60,6 +60,8 @@ class Trainer:
             self.data.channels,
             config.seed,
             config.weights,
+            mean=config.mean,
+            std=config.std,
         )
         self.model: nn.Module = self.fabric.to_device(model)
         few = self.data.train.batch(torch.arange(2)).to(self.device)

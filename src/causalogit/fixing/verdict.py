@@ -1,0 +1,149 @@
+"""Sentences made from figures before and after: they claim what the intervals carry, no more."""
+
+from __future__ import annotations
+
+from causalogit.auditing import Audit
+from causalogit.auditing.verdict import answers_blindly, percent
+from causalogit.fixing.result import Change, Gap, Outcome, OutcomeWord
+
+_FIXED = (("relies", "does_not"), ("leans", "does_not"))
+_LITTLE = 0.05  # a gap this small is none to close
+
+
+def outcome_of(
+    before: Audit, after: Audit, accuracy: Change, reliance: Change | None, gap: Gap | None
+) -> Outcome:
+    """What the figures carry.
+
+    "fixed": it went by the background, the reliance has gone down, all of its interval is below the
+    threshold now, and the gap has not grown; "better" and "worse": reliance or gap have changed by
+    more than chance would explain, and not in opposite ways; "worse" as well where the answers are
+    no better than chance now; "mixed": in opposite ways; "nothing_to_fix": it did not rely on the
+    background at either time; "unchanged": all else.
+
+    Args:
+        before: the first audit.
+        after: the second.
+        accuracy: photos as they are.
+        reliance: answers that turn with the background.
+        gap: average less worst group.
+    """
+    turning = 0
+    if reliance is not None and not answers_blindly(before.overall):
+        turning = _move(reliance.difference.low, reliance.difference.high)
+    behind = _move(-gap.less.high, -gap.less.low) if gap else 0
+    words = before.verdict.word, after.verdict.word
+    word: OutcomeWord = "unchanged"
+    if answers_blindly(after.overall):
+        word = "worse"  # an answer that never changes does not turn with the background either
+    elif turning < 0 and behind <= 0 and words in _FIXED:
+        word = "fixed"
+    elif turning * behind < 0:
+        word = "mixed"
+    elif turning + behind < 0:
+        word = "better"
+    elif turning + behind > 0:
+        word = "worse"
+    elif words == ("does_not", "does_not"):
+        word = "nothing_to_fix"
+    sentences = [reliance_sentence(reliance)] if reliance else []
+    if gap is not None:
+        sentences.append(gap_sentence(gap))
+    sentences.append(accuracy_sentence(accuracy))
+    headline = _BLIND if answers_blindly(after.overall) else _headline(word, after, turning)
+    return Outcome(word, headline, tuple(sentences), gap_sentence(gap) if gap else headline)
+
+
+def _move(low: float, high: float) -> int:
+    """Whether an interval is all below zero, all above, or neither."""
+    return (low > 0) - (high < 0)
+
+
+_HEADLINES: dict[OutcomeWord, str] = {
+    "fixed": "It went by the background; now it does not.",
+    "better": "Its worst group has come nearer to the average.",
+    "worse": "It did not help: it is worse than before.",
+    "nothing_to_fix": "There was little to fix: it did not rely on the background before either.",
+    "unchanged": "It did not help: no change that could not be chance.",
+}
+_BLIND = "It did not help: its answers are no better than chance now."
+_STILL = {
+    "relies": ", but it still relies on it",
+    "leans": ", but it still has a say",
+    "does_not": "",
+}
+
+
+def _headline(word: OutcomeWord, after: Audit, turning: int) -> str:
+    if word == "mixed":
+        way = ("less", "further behind") if turning < 0 else ("more", "nearer to")
+        return (
+            f"It goes by the background {way[0]} than before, and its worst group is {way[1]} the "
+            "average."
+        )
+    if word == "better" and turning < 0:
+        still = _STILL.get(after.verdict.word, ", but whether it still does cannot be told")
+        return f"It goes by the background less than before{still}."
+    return _HEADLINES[word]
+
+
+def reliance_sentence(change: Change) -> str:
+    """On the answers that turn with the background."""
+    first, last, d = change.before, change.after, change.difference
+    turned = (
+        f"Of 100 answers, {_count(first.value)} turned with the background alone before; now "
+        f"{_count(last.value)} do"
+    )
+    if d.high < 0:
+        return f"{turned}: {_ends(-d.high, -d.low)} fewer."
+    if d.low > 0:
+        return f"{turned}: {_ends(d.low, d.high)} more."
+    return f"{turned}, a difference that may well be chance."
+
+
+def gap_sentence(gap: Gap) -> str:
+    """On the worst group and its distance to the average: whether that has closed, and how far."""
+    first, last = gap.worst_before, gap.worst_after
+    points = [f"{max(0, round(100 * value))}" for value in (gap.before, gap.after)]
+    told = (
+        f"In the worst group {percent(first.accuracy.before.value)} were named right before "
+        f"({first.label}, {first.background}), {percent(last.accuracy.after.value)} are now "
+        f"({last.label}, {last.background}): {points[0]} points behind the average before, "
+        f"{points[1]} now"
+    )
+    if gap.less.high < 0:
+        return f"{told}. That gap has grown."
+    if gap.less.low <= 0:
+        if gap.before < _LITTLE:
+            return f"{told}. There was hardly a gap to close."
+        return f"{told}. That gap has not closed, as far as {gap.less.n:,} photos can tell."
+    low, high = (max(0.0, end) / gap.before for end in (gap.less.low, gap.less.high))
+    ends = _ends(low, min(1.0, high))
+    closed = percent(min(1.0, gap.less.value / gap.before))
+    return f"{told}. {closed} of that gap is closed (95% interval: {ends})."
+
+
+def accuracy_sentence(change: Change) -> str:
+    """On the photos as they are, and what a fall of them may mean."""
+    d = change.difference
+    told = (
+        f"Of the photos as they are, {percent(change.before.value)} were named right before, "
+        f"{percent(change.after.value)} are now"
+    )
+    if d.low <= 0 <= d.high:
+        return f"{told}, a difference that may well be chance."
+    if d.low > 0:
+        return f"{told}."
+    return (
+        f"{told}: a cost. Where the backgrounds of photos speak for their classes, some of it is "
+        "what was right by the background alone."
+    )
+
+
+def _count(value: float) -> str:
+    return f"{max(0, round(100 * value))}"
+
+
+def _ends(low: float, high: float) -> str:
+    ends = [f"{100 * end:.0f}" for end in (low, high)]
+    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"

@@ -1,0 +1,154 @@
+"""Changes are counted by slow loops; intervals hold what they should; sentences claim no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from causalogit.auditing import AuditConfig, Estimate, audit
+from causalogit.auditing.statistics import mean_difference
+from causalogit.fixing.compare import (
+    accuracy_change,
+    class_changes,
+    gap_change,
+    reliance_change,
+)
+from causalogit.fixing.result import Change, Gap, GroupChange
+from causalogit.fixing.verdict import gap_sentence, outcome_of
+from tests.auditing.conftest import Reads, make_samples
+
+
+@pytest.fixture(scope="module")
+def audits():
+    samples = make_samples(240, correlation=0.7)
+    quick = AuditConfig(attention=0)
+    return [audit(Reads(*w), samples, quick, pictures=False) for w in ((1.0, 0.6), (1.0, 0.15))]
+
+
+def rows(one):
+    columns = ("label", "as_is", "own_background", "other_background")
+    return list(zip(*(one.per_photo[name] for name in columns), strict=True))
+
+
+def test_changes_are_those_of_single_photos(audits):
+    before, after = audits
+    accuracy, reliance = accuracy_change(before, after), reliance_change(before, after)
+    turns = []
+    for first, last in zip(rows(before), rows(after), strict=True):
+        turn = [(r[2] == r[0]) - (r[3] == r[0]) for r in (first, last)]
+        turns.append(turn[1] - turn[0])
+    gained = sum(
+        (b[1] == b[0]) - (a[1] == a[0]) for a, b in zip(rows(before), rows(after), strict=True)
+    )
+    assert accuracy.difference.value == pytest.approx(gained / 240)
+    assert (accuracy.before, accuracy.after) == (before.overall.as_is, after.overall.as_is)
+    assert (reliance.before, reliance.after) == (before.overall.reliance, after.overall.reliance)
+    assert reliance.difference.value == pytest.approx(sum(turns) / 240)
+    assert reliance.difference.high < 0
+    hot, cold = class_changes(before, after)
+    assert hot.photos * hot.accuracy.before.value + cold.photos * cold.accuracy.before.value == (
+        pytest.approx(240 * accuracy.before.value)
+    )
+
+
+def test_the_gap_is_that_of_known_groups(audits):
+    before, after = audits
+    gap = gap_change(before, after, 0)
+    assert gap.known
+    lowest = [one.known.worst.accuracy.value for one in audits]
+    assert gap.before == pytest.approx(before.overall.as_is.value - lowest[0])
+    assert gap.after == pytest.approx(after.overall.as_is.value - lowest[1])
+    assert gap.less.low < gap.less.value < gap.less.high
+    assert gap.less.low > 0  # hot discs on dark ground are wrong before, and right after
+    assert gap.closed == pytest.approx(1 - gap.after / gap.before)
+    assert len(gap.groups) == 4
+    # the same audit twice: no change, and no certainty about it either
+    same = gap_change(before, before, 0)
+    assert same.less.value == 0
+    assert same.less.low < 0 < same.less.high
+    found = gap_change(replace(before, known=None), after, 0)
+    assert found is None or not found.known
+
+
+def test_small_groups_and_groups_that_are_not_behind_say_nothing(audits):
+    before, after = audits
+    few = [place % 60 for place in range(240)]  # groups of two photos of a class
+    known = replace(before.known, of_photo=tuple(few), backgrounds=tuple(map(str, range(60))))
+    assert gap_change(replace(before, known=known), after, 0) is None
+    right = replace(before, per_photo={**before.per_photo, "as_is": before.per_photo["label"]})
+    assert gap_change(right, after, 0) is None
+
+
+def test_an_interval_does_not_shrink_to_a_point():
+    none = mean_difference(torch.zeros(50))
+    assert none.low < 0 < none.high
+    assert mean_difference(torch.zeros(0)) is None
+    sure = mean_difference(-torch.ones(200) + 0.1 * torch.randn(200))
+    assert sure.high < -0.9
+
+
+def change(before, after, low, high, n=200):
+    first, last = (Estimate(v, v - 0.05, v + 0.05, n) for v in (before, after))
+    return Change(first, last, Estimate(after - before, low, high, n))
+
+
+def gap_of(before, after, low, high):
+    group = GroupChange("cow", "beach", change(0.9 - before, 0.9 - after, -1, 1))
+    less = Estimate(before - after, low, high, 200)
+    return Gap(before, after, less, group, group, (group,), known=True)
+
+
+LEVEL = change(0.9, 0.9, -0.02, 0.02)
+
+
+def word(one, name):
+    return replace(one, verdict=replace(one.verdict, word=name))
+
+
+FELL, LEFT = change(0.6, 0.02, -0.65, -0.5), change(0.6, 0.55, -0.1, 0.05)
+CLOSED, GREW, OPEN = (
+    gap_of(0.3, 0.1, 0.1, 0.3), gap_of(0.3, 0.5, -0.3, -0.1), gap_of(0.3, 0.28, -0.1, 0.1)
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reliance", "gap", "words", "expected"),
+    [
+        (FELL, CLOSED, ("relies", "does_not"), "fixed"),
+        (FELL, OPEN, ("relies", "does_not"), "fixed"),
+        (FELL, GREW, ("relies", "does_not"), "mixed"),
+        (FELL, OPEN, ("unclear", "does_not"), "better"),
+        (change(0.6, 0.3, -0.4, -0.2), OPEN, ("relies", "relies"), "better"),
+        (LEFT, CLOSED, ("relies", "relies"), "better"),
+        (LEFT, OPEN, ("relies", "relies"), "unchanged"),
+        (LEFT, GREW, ("relies", "relies"), "worse"),
+        (change(0.1, 0.3, 0.1, 0.3), None, ("leans", "relies"), "worse"),
+        (change(0.01, 0.0, -0.03, 0.02), None, ("does_not", "does_not"), "nothing_to_fix"),
+    ],
+)
+def test_the_outcome_is_what_the_intervals_carry(audits, reliance, gap, words, expected):
+    before, after = (word(one, name) for one, name in zip(audits, words, strict=True))
+    assert outcome_of(before, after, LEVEL, reliance, gap).word == expected
+
+
+def test_an_answer_that_never_changes_is_no_success(audits):
+    blind = audit(Reads(0.0, 0.0), make_samples(240), AuditConfig(attention=0), pictures=False)
+    told = outcome_of(audits[0], blind, LEVEL, FELL, CLOSED)
+    assert told.word == "worse"
+    assert told.headline == "It did not help: its answers are no better than chance now."
+    # nor does one that begins to say something go by the background more than before
+    rose = change(0.0, 0.1, 0.05, 0.2)
+    assert outcome_of(blind, audits[1], LEVEL, rose, CLOSED).word == "better"
+
+
+def test_only_a_gap_that_has_closed_is_said_to_have():
+    assert "67\N{NO-BREAK SPACE}% of that gap is closed (95% interval: 33 to 100)" in gap_sentence(
+        gap_of(0.3, 0.1, 0.1, 0.3)
+    )
+    open_still = gap_sentence(gap_of(0.3, 0.2, -0.02, 0.2))
+    assert open_still.endswith("That gap has not closed, as far as 200 photos can tell.")
+    assert "is closed" not in open_still
+    assert gap_sentence(gap_of(0.2, 0.4, -0.3, -0.1)).endswith("That gap has grown.")
+    assert gap_sentence(gap_of(0.03, 0.02, -0.1, 0.1)).endswith("There was hardly a gap to close.")
