@@ -149,7 +149,7 @@ def hypergradient(scheme: Scheme, model: nn.Module, batch: Pair, meta: Pair) -> 
     def meta_loss(parameters: Any) -> Tensor:
         return F.cross_entropy(clp.classifier.probe(parameters, meta[0]), meta[1])
 
-    return output_gradient(step, meta_loss, solver)[0]
+    return output_gradient(step, meta_loss, solver).by_output
 
 
 def error(scheme: Scheme, make: Callable[[], nn.Module], side: int, device: str) -> float:

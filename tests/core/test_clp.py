@@ -207,8 +207,10 @@ def textbook_meta_loss(
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("solver", ["exact", "unroll"])
 @pytest.mark.parametrize("form", ["vector", "target"])
-@pytest.mark.parametrize("lagged", [False, True])
-def test_a_step_is_equations_8_to_10(solver: Solver, form: str, lagged: bool) -> None:
+@pytest.mark.parametrize(
+    ("lagged", "share"), [(False, 0.0), (True, 0.0), (False, 0.7), (True, 0.7)]
+)
+def test_a_step_is_equations_8_to_10(solver: Solver, form: str, lagged: bool, share: float) -> None:
     eta1, eta2, decay = 0.1, 0.5, 0.01
     model = small_net(dropout=0.0)
     network = PerturbationNetwork(10, 3, form, bound=2.0)
@@ -224,6 +226,7 @@ def test_a_step_is_equations_8_to_10(solver: Solver, form: str, lagged: bool) ->
         objective=MetaObjective(keep, remove, 1.0, 0.5, 2.0),
         solver=solver,
         lagged=lagged,
+        meta_weight=share,
         guard=Guard("raise"),
     )
     table = CharacteristicTable(THE_TEN, ClassStatistics(3))
@@ -251,14 +254,15 @@ def test_a_step_is_equations_8_to_10(solver: Solver, form: str, lagged: bool) ->
         meta_loss = textbook_meta_loss(twin, w_hat, meta_batches()[number % 2])
         omega = list(twin_network.parameters())
         slopes = torch.autograd.grad(meta_loss, omega, retain_graph=True)
+        of_meta = torch.autograd.grad(meta_loss, list(w_hat.values()), retain_graph=True)
         with torch.no_grad():
             for weight, slope in zip(omega, slopes, strict=True):
                 weight.sub_(eta2 * slope)
         loss, delta = (before, delta_before) if lagged else train_loss()
         gradients = torch.autograd.grad(loss, list(weights.values()))
         with torch.no_grad():
-            for weight, gradient in zip(weights.values(), gradients, strict=True):
-                weight.sub_(eta1 * (gradient + decay * weight))
+            for weight, gradient, v in zip(weights.values(), gradients, of_meta, strict=True):
+                weight.sub_(eta1 * (gradient + share * v + decay * weight))
 
         for own, expected in [(network, twin_network), (model, twin)]:
             torch.testing.assert_close(

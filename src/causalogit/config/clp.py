@@ -61,6 +61,8 @@ class ClpConfig:
         clean_weight: weight of the meta loss on clean images.
         factual_weight: weight of the meta loss on factual images.
         counterfactual_weight: weight of the meta loss on counterfactual images.
+        meta_weight: of the meta loss's gradient in the classifier's own step, so that it learns
+            from the meta images, too; 0 is off, null for the method's own choice.
         expert: who says what is spurious, for the forms "expert" and "expert_target" and the
             characteristics "spurious_loss" and "spurious_gap": networks of its own, of the image
             without its object ("background") or of what still shows of that after the training
@@ -90,6 +92,7 @@ class ClpConfig:
     clean_weight: float = 1.0
     factual_weight: float = 1.0
     counterfactual_weight: float = 1.0
+    meta_weight: float | None = None
     expert: ExpertName | None = None
     expert_fill: FillName = "grey"
     expert_learning_rate: float = 1e-3
@@ -104,6 +107,10 @@ class ClpConfig:
         require(
             self.meta_batch_size > 0,
             f"clp.meta_batch_size is {self.meta_batch_size}: give at least 1",
+        )
+        require(
+            self.meta_weight is None or self.meta_weight >= 0,
+            f"clp.meta_weight is {self.meta_weight}: give 0 or more, or null",
         )
         require(self.every > 0, f"clp.every is {self.every}: give at least 1")
         require(

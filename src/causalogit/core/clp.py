@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -60,6 +60,9 @@ class CausalLogitPerturbation:
         every: steps of the classifier to one of the network.
         pace: keeps training under a strong delta as fast as plain training; off by default.
         objective: the meta loss, instead of `factual` and `counterfactual`, to set its weights.
+        meta_weight: of the meta loss's gradient, which Eq. 9 has at hand, in the real step: the
+            classifier then learns from the meta images, too. 0 is off, and the paper's. With the
+            solver `last_layer` only the last layer does.
         saliency_weight: lambda of the saliency regulariser; 0 is off. It needs masks in `step` and
             a double backward.
         saliency_fraction: the part of each batch that it looks at.
@@ -88,6 +91,7 @@ class CausalLogitPerturbation:
         every: int = 1,
         pace: Pace | None = None,
         objective: MetaObjective | None = None,
+        meta_weight: float = 0.0,
         saliency_weight: float = 0.0,
         saliency_fraction: float = 1.0,
         guard: Guard | None = None,
@@ -107,6 +111,7 @@ class CausalLogitPerturbation:
         self.solver: Solver = solver
         self.lagged, self.every, self.steps = lagged, every, 0
         self.pace = pace or Pace()
+        self.meta_weight = meta_weight
         self.saliency_weight = saliency_weight
         self.saliency_fraction = saliency_fraction
         self.guard = guard or Guard()
@@ -165,7 +170,10 @@ class CausalLogitPerturbation:
             virtual = self._differentiated(virtual)
 
         # Eq. 9: Omega <- Omega - eta2 * grad_Omega L_meta(W_hat(Omega))
-        metrics = self._update_network(output, virtual) if self.steps % self.every == 0 else {}
+        metrics: Metrics = {}
+        of_meta: Mapping[str, Tensor] = {}
+        if self.steps % self.every == 0:
+            metrics, of_meta = self._update_network(output, virtual)
         self.steps += 1
 
         # Eq. 10: W <- W - eta1 * grad_W mean CE(u + delta(Omega_new), y)
@@ -173,6 +181,7 @@ class CausalLogitPerturbation:
             with torch.no_grad():
                 delta = self.network(inputs, labels, spurious)
             virtual = self._differentiated(replace(virtual, output=delta))
+        self._add(of_meta, self.meta_weight)
         self.optimizer.step()
 
         metrics |= self._describe(plain_loss, virtual, spurious)
@@ -276,8 +285,13 @@ class CausalLogitPerturbation:
             return self.loss
         return PerturbedLogits(self.pace.after(delta, labels))
 
-    def _update_network(self, output: Tensor, virtual: VirtualStep) -> Metrics:
-        """Eq. 9. The meta pass and every probe leave running and random state alone."""
+    def _update_network(
+        self, output: Tensor, virtual: VirtualStep
+    ) -> tuple[Metrics, dict[str, Tensor]]:
+        """Eq. 9, and the gradient of the meta loss at W_hat.
+
+        The meta pass and every probe leave running and random state alone.
+        """
         with self._draws_of_its_own():
             batch = next(self._meta).to(self.classifier.head.weight.device)
             terms = self.objective.images(batch)
@@ -294,7 +308,7 @@ class CausalLogitPerturbation:
                 )
             return torch.stack(list(parts.values())).sum()
 
-        by_output, loss = output_gradient(virtual, meta_loss, self.solver)
+        by_output, loss, of_meta = output_gradient(virtual, meta_loss, self.solver)
         weights = [p for p in self.network.parameters() if p.requires_grad]
         gradients = torch.autograd.grad(output, weights, by_output)
         norm = torch.stack([g.norm() for g in gradients]).norm().item()
@@ -303,11 +317,12 @@ class CausalLogitPerturbation:
             for weight, gradient in zip(weights, gradients, strict=True):
                 weight.grad = gradient * factor
             self.network_optimizer.step()
-        return {
+        metrics = {
             "loss/meta": loss.item(),
             **{f"loss/meta_{name}": part.item() for name, part in parts.items()},
             "hypergradient/norm": norm,
         }
+        return metrics, of_meta
 
     def _differentiated(self, step: VirtualStep) -> VirtualStep:
         """Leaves the gradients of Eq. 10 in `.grad`, by one backward pass that frees the graph.
@@ -317,14 +332,21 @@ class CausalLogitPerturbation:
         output = self._checked(step.output)
         self.optimizer.zero_grad()
         step.logits.backward(step.loss.cotangent(step.logits, output, step.labels))
+        self._add(step.extra)
         parameters = self.classifier.parameters()
-        for name, gradient in step.extra.items():
-            own = parameters[name].grad
-            parameters[name].grad = gradient if own is None else own + gradient
         known = {
             n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in parameters.items()
         }
         return replace(step, output=output, known=known)
+
+    def _add(self, gradients: Mapping[str, Tensor], weight: float = 1.0) -> None:
+        """Add to what the real step goes along."""
+        if not weight:
+            return
+        parameters = self.classifier.parameters()
+        for name, gradient in gradients.items():
+            own, more = parameters[name].grad, weight * gradient
+            parameters[name].grad = more if own is None else own + more
 
     def _saliency(
         self, images: Tensor, masks: Tensor | None, labels: Tensor

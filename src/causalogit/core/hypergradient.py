@@ -28,7 +28,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -100,18 +100,27 @@ class VirtualStep:
         return look_ahead(self.optimizer, parameters, self.gradient(parameters))
 
 
-def output_gradient(
-    step: VirtualStep, meta_loss: MetaLoss, solver: Solver
-) -> tuple[Tensor, Tensor]:
+class Hypergradient(NamedTuple):
+    """What a look-ahead says, all detached.
+
+    Attributes:
+        by_output: derivative of the meta loss by the output, in the output's shape.
+        loss: the meta loss at W_hat.
+        by_parameters: its gradient there, by the names of the parameters that looked ahead.
+    """
+
+    by_output: Tensor
+    loss: Tensor
+    by_parameters: dict[str, Tensor]
+
+
+def output_gradient(step: VirtualStep, meta_loss: MetaLoss, solver: Solver) -> Hypergradient:
     """The derivative of the meta loss at W_hat by the output of the perturbation network.
 
     Args:
         step: the training batch and the virtual step on it.
         meta_loss: gives the scalar meta loss at other parameters (those missing stay at W).
         solver: see the table above.
-
-    Returns:
-        The derivative, in the output's shape, and the meta loss, both detached.
     """
     if solver == "unroll":
         return _unroll(step, meta_loss)
@@ -132,7 +141,8 @@ def output_gradient(
     with torch.no_grad(), step.classifier.random_state_kept(start=step.restore):
         change = _SOLVERS[solver](step, tangents)
     gradient = step.loss.output_gradient(step.logits, step.output, step.labels, change)
-    return gradient, loss.detach()
+    by_parameters = dict(zip(leaves, gradients, strict=True))
+    return Hypergradient(gradient, loss.detach(), by_parameters)
 
 
 def _exact(step: VirtualStep, tangents: dict[str, Tensor]) -> Tensor:
@@ -191,7 +201,7 @@ def _last_layer(step: VirtualStep, tangents: dict[str, Tensor]) -> Tensor:
 _SOLVERS = {"exact": _exact, "finite_difference": _finite_difference, "last_layer": _last_layer}
 
 
-def _unroll(step: VirtualStep, meta_loss: MetaLoss) -> tuple[Tensor, Tensor]:
+def _unroll(step: VirtualStep, meta_loss: MetaLoss) -> Hypergradient:
     """The textbook way: keep the graph of the gradient, step, and differentiate through it all."""
     parameters = step.classifier.parameters()
     output = step.output.clone().requires_grad_()
@@ -209,8 +219,11 @@ def _unroll(step: VirtualStep, meta_loss: MetaLoss) -> tuple[Tensor, Tensor]:
     named = step._with_extra(dict(zip(parameters, gradients, strict=True)))
     ahead = look_ahead(step.optimizer, parameters, named)
     meta = meta_loss(ahead.parameters)
-    (gradient,) = torch.autograd.grad(meta, output)
-    return gradient.detach(), meta.detach()
+    gradient, *rest = torch.autograd.grad(
+        meta, [output, *ahead.parameters.values()], allow_unused=True, materialize_grads=True
+    )
+    by_parameters = dict(zip(ahead.parameters, rest, strict=True))
+    return Hypergradient(gradient.detach(), meta.detach(), by_parameters)
 
 
 def _norm(tensors: Mapping[str, Tensor]) -> Tensor:

@@ -53,6 +53,7 @@ class Clp(Method):
     Attributes:
         form, bound, learning_rate: of the perturbation network where the config leaves them open.
         pace: largest factor on the training loss, likewise.
+        meta_weight: of the meta loss's gradient in the classifier's step, likewise.
         expert_name: who says what is spurious, likewise.
         gated: whether that network's steps are gated, likewise.
         normalise: whether that network's inputs are normalised over the batch.
@@ -65,6 +66,7 @@ class Clp(Method):
     bound: ClassVar[float] = 1.0
     learning_rate: ClassVar[float] = 1e-3
     pace: ClassVar[float] = 1.0
+    meta_weight: ClassVar[float] = 0.0
     expert_name: ClassVar[ExpertName] = "background"
     gated: ClassVar[bool] = False
     normalise: ClassVar[bool] = True
@@ -89,6 +91,7 @@ class Clp(Method):
             every=config.every,
             pace=Pace(self.pace if config.pace is None else config.pace),
             objective=self.objective(),
+            meta_weight=self.meta_weight if config.meta_weight is None else config.meta_weight,
             saliency_weight=config.saliency_weight,
             saliency_fraction=config.saliency_fraction,
             guard=Guard(config.on_divergence, LIMITS | {"hypergradient": config.max_hypergradient}),
