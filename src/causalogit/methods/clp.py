@@ -228,7 +228,7 @@ class ClpFactual(Clp):
 
     Factual augmentation takes away what it can of the background. The perturbation says what still
     shows of it (`visible_expert`), so that the classifier has nothing to learn from that either,
-    and the network learns how far to believe it.
+    and the network learns how far to believe it. The classifier learns from the meta loss as well.
     """
 
     name = "clp_factual"
@@ -236,6 +236,7 @@ class ClpFactual(Clp):
     budget: ClassVar[Budget] = "C"
     form: ClassVar[str] = "expert"
     pace: ClassVar[float] = 10.0
+    meta_weight: ClassVar[float] = 1.0
     expert_name: ClassVar[ExpertName] = "visible"
 
     def __init__(self, task: Task) -> None:
