@@ -169,6 +169,15 @@ def test_run_does_not_depend_on_callers_random_state(tiny, tmp_path):
     assert same_weights(tmp_path / "a" / "last.ckpt", tmp_path / "b" / "last.ckpt")
 
 
+def test_two_runs_never_share_a_folder(tiny, tmp_path):
+    """Also where the first has only begun, and the second would resume it."""
+    first, config = RunFolder(tmp_path), tiny(method="erm")
+    first.begin(config)
+    with first, pytest.raises(ValueError, match=r"another process is training in .*--out"):
+        train(config, tmp_path, resume=True)
+    assert train(config, tmp_path, resume=True)["method"] == "erm"  # it has let go
+
+
 def test_folder_is_never_overwritten(tiny, tmp_path):
     train(tiny(method="erm"), tmp_path)
     with pytest.raises(ValueError, match=r"holds a run already: resume it \(--resume\)"):

@@ -67,7 +67,7 @@ class AuditConfig:
     Args:
         model: how a classifier from elsewhere is read.
         data: the photos.
-        segmenter: what finds the objects where there are no masks, by its name, see `causalogit
+        segmenter: what finds the objects, in place of masks, by its name, see `causalogit
             masks`.
         segmenter_path: file of the segmenter's weights, in place of their download.
         batch_size: photos in a batch.

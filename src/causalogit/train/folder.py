@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 from safetensors.torch import save as save_tensors
 from torch.utils.tensorboard import SummaryWriter
 
@@ -37,6 +38,7 @@ class RunFolder:
     | `last.ckpt`, `selected-*.ckpt` | the tested weights, after the method's last touch |
     | `perturbation.safetensors` | characteristics, delta or weight of training images (CLP) |
     | `results.json` | the test; it exists once the run is complete |
+    | `run.lock` | held by the process that trains here |
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,6 +49,7 @@ class RunFolder:
         self.results = path / "results.json"
         self.perturbation = path / "perturbation.safetensors"
         self._board: SummaryWriter | None = None
+        self._lock = FileLock(path / "run.lock")
 
     def best(self, selector: str) -> Path:
         """Raw weights of the best epoch by a validation metric."""
@@ -81,15 +84,21 @@ class RunFolder:
         return row
 
     def begin(self, config: RunConfig) -> None:
-        """Make the folder and record what is run, with what.
+        """Make the folder, keep others out of it, and record what is run, with what.
 
         Raises:
-            ValueError: the folder cannot be written to.
+            ValueError: the folder cannot be written to, or another process is training in it.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)  # the system lets go of it, however this process ends
             write_json(self.path / "environment.json", describe_environment())
             write_text(self.config, yaml.safe_dump(config_to_dict(config), sort_keys=False))
+        except Timeout as error:
+            raise ValueError(
+                f"another process is training in {self.path}: wait for it, or choose another "
+                "folder (--out)"
+            ) from error
         except OSError as error:
             raise ValueError(f"{self.path} cannot be written to: {error}") from error
 
@@ -137,5 +146,6 @@ class RunFolder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._lock.release()
         if self._board is not None:
             self._board.close()
