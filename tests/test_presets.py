@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
 
 from causalogit.config import RunConfig
+from causalogit.core import THE_TEN
 from causalogit.data import Data, InMemory, Split
 from causalogit.methods import Task, build_method
+from causalogit.methods.clp import Clp
 from causalogit.models import build_model
 from causalogit.presets import load_preset, preset_names, preset_path, preset_summary
 from causalogit.train.optimizer import build_optimizer, build_schedule
@@ -42,7 +44,7 @@ def stand_in(config: RunConfig) -> Data:
 
 def test_every_row_of_the_paper_has_its_preset_and_a_small_one():
     assert set(PAPER) <= set(preset_names())
-    small = set(preset_names()) - set(PAPER)
+    small = set(preset_names()) - {*PAPER, "paper"}
     assert all(name.endswith("-small") for name in small)
     for name in PAPER:
         if not name.endswith("-glt"):
@@ -73,6 +75,27 @@ def test_a_step_of_every_preset(name):
     moved = [not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)]
     # timm's ResNets begin with blocks that are switched off, and pass no gradient at first
     assert sum(moved) > len(moved) / 2
+
+
+def test_the_preset_paper_has_no_addition_of_ours():
+    """It names all that could be one, so that it stays when a method's own choice changes."""
+    config = load_preset("paper")
+    clp, network = config.clp, config.clp.network
+    assert (config.method, network.form, network.bound, network.gated) == (
+        "clp",
+        "vector",
+        1,
+        False,
+    )
+    assert clp.characteristics == THE_TEN
+    assert not clp.without
+    assert not clp.replace
+    assert (clp.pace, clp.meta_weight, clp.lagged, clp.every) == (1, 0, False, 1)
+    assert (clp.clean_weight, clp.factual_weight, clp.counterfactual_weight) == (1, 1, 1)
+    left_open = {f.name for f in fields(clp) if getattr(clp, f.name) is None}
+    assert left_open == {"expert"}  # nobody is asked, by the form and the ten
+    assert Clp.expert_of(clp) is None
+    assert not [f.name for f in fields(network) if getattr(network, f.name) is None]
 
 
 def test_presets_say_what_they_are_and_unknown_ones_are_named():

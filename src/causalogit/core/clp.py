@@ -181,7 +181,7 @@ class CausalLogitPerturbation:
             with torch.no_grad():
                 delta = self.network(inputs, labels, spurious)
             virtual = self._differentiated(replace(virtual, output=delta))
-        self._add(of_meta, self.meta_weight)
+        self._add(of_meta, self.meta_weight)  # not in the paper, and 0 there
         self.optimizer.step()
 
         metrics |= self._describe(plain_loss, virtual, spurious)
