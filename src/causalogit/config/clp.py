@@ -57,7 +57,7 @@ class InpainterConfig:
     path: str | None = None
     prompt: str = "background, empty scene, nobody, nothing"
     trust: bool = False
-    kept: str = "runs/fills"
+    kept: str = "runs/painted"
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def find_inpainter(
     path: Path | None = None,
     prompt: str = PROMPT,
     trust: bool = False,
-    kept: Path = Path("runs/fills"),
+    kept: Path = Path("runs/painted"),
 ) -> Fill:
     """The fill of an inpainter.
 

@@ -52,7 +52,7 @@ def load_pipeline(name: str, path: Path | None = None) -> Any:
 
 
 def painter(pipeline: Any, prompt: str = PROMPT) -> Paint:
-    """A pipeline as `Paint`; every image by the same draws, whatever else is in the batch.
+    """A pipeline as `Paint`: one image at a time, so that none hangs on others beside it.
 
     Args:
         pipeline: called as diffusers' inpainting pipelines are; images are squares of 512 pixels,
@@ -62,14 +62,17 @@ def painter(pipeline: Any, prompt: str = PROMPT) -> Paint:
 
     def paint(images: Tensor, holes: Tensor) -> Tensor:
         squares, covered = resized(images, holes, SIDE)
-        found = pipeline(
-            prompt=[prompt] * len(images),
-            image=[_picture(image) for image in squares],
-            mask_image=[_picture(hole.expand(3, -1, -1)) for hole in covered],
-            height=SIDE,
-            width=SIDE,
-            generator=[torch.Generator().manual_seed(0) for _ in images],
-        ).images
+        found = [
+            pipeline(
+                prompt=prompt,
+                image=_picture(image),
+                mask_image=_picture(hole.expand(3, -1, -1)),
+                height=SIDE,
+                width=SIDE,
+                generator=torch.Generator().manual_seed(0),
+            ).images[0]
+            for image, hole in zip(squares, covered, strict=True)
+        ]
         painted = torch.stack(
             [torch.from_numpy(numpy.array(one.convert("RGB"))).permute(2, 0, 1) for one in found]
         )
