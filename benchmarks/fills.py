@@ -84,7 +84,7 @@ def without_object(split: Split, fill: Fill | None, what: str, seed: int) -> Ten
 
 def read(data: Data, train: Tensor, test: Tensor, seed: int) -> float:
     """Balanced accuracy with which a small network reads held-out labels from such images."""
-    network = build_model("lenet", data.num_classes, data.channels, seed)
+    network = build_model("cnn", data.num_classes, data.channels, seed)
     optimizer = Adam(network.parameters(), 1e-3)
     draws = torch.Generator().manual_seed(seed)
     for _ in range(EPOCHS):
