@@ -13,7 +13,14 @@ from causalogit.augment.masks import (
     shift_masks,
 )
 from causalogit.augment.mixed_rand import MixedRand
-from causalogit.augment.registry import FILLS, INPAINTERS, RESTYLES, make_factual, make_fill
+from causalogit.augment.registry import (
+    FILLS,
+    INPAINTERS,
+    RESTYLES,
+    make_counterfactual,
+    make_factual,
+    make_fill,
+)
 from causalogit.augment.restyle import Greyscale, Patches, Recolour, Retexture, Smooth
 from causalogit.augment.tile import Tile
 
@@ -45,6 +52,7 @@ __all__ = [
     "erode_masks",
     "factual",
     "find_inpainter",
+    "make_counterfactual",
     "make_factual",
     "make_fill",
     "shift_masks",

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from causalogit.augment.fgsm import Fgsm
 from causalogit.augment.fills import Fill, Grey, RandomColour, Shuffle
-from causalogit.augment.images import Factual, Restyled
-from causalogit.augment.inpainters import OpenCv
+from causalogit.augment.images import Counterfactual, Factual, Restyled
+from causalogit.augment.inpainters import OpenCv, covering_masks
+from causalogit.augment.masks import box_masks
 from causalogit.augment.mixed_rand import MixedRand
 from causalogit.augment.restyle import Greyscale, Patches, Recolour, Retexture, Smooth
 from causalogit.augment.tile import Tile
@@ -107,6 +108,23 @@ def make_fill(
         model=model,
         inpainter=inpainter,
     )
+
+
+def make_counterfactual(name: str, *, boxes: bool = False, **settings: Any) -> Counterfactual:
+    """Images without their object by a fill's name.
+
+    Args:
+        name: One of `FILLS`; those of `INPAINTERS` paint over the object's rim as well, see
+            `covering_masks`.
+        boxes: Remove the mask's whole box.
+        settings: Of `make_fill`, and its errors.
+    """
+    fill = make_fill(name, **settings)
+    if name not in INPAINTERS:
+        return Counterfactual(fill, box_masks if boxes else None)
+    if not boxes:
+        return Counterfactual(fill, covering_masks)
+    return Counterfactual(fill, lambda masks: box_masks(covering_masks(masks), 0))
 
 
 def make_factual(name: str, **settings: Any) -> Factual | Restyled:

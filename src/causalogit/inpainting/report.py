@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from causalogit.augment import Counterfactual, Fill, Grey, OpenCv, box_masks
-from causalogit.augment.inpainters import Contextual, InpaintingNetwork
+from causalogit.augment.inpainters import Contextual, InpaintingNetwork, covering_masks
 from causalogit.data import Data
 from causalogit.inpainting.measure import reconstruction
 from causalogit.models import seeded
@@ -62,7 +62,7 @@ def pictures(fills: Mapping[str, Fill], data: Data) -> Image.Image:
     masks = batch.masks
     assert masks is not None
     rows = {"as it is": batch.images}
-    for what, transform in (("outline", None), ("box", box_masks)):
+    for what, transform in (("outline", covering_masks), ("box", box_masks)):
         for name, fill in fills.items():
             without = Counterfactual(fill, transform)
             draws = torch.Generator().manual_seed(0)

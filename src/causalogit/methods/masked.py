@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from causalogit.augment import Counterfactual, box_masks, find_inpainter, make_factual, make_fill
+from causalogit.augment import find_inpainter, make_counterfactual, make_factual
 from causalogit.augment.inpainters import is_slow
 from causalogit.config import FillName, LookName, RunConfig
 from causalogit.core import MaskedTransform, MetaObjective
@@ -44,8 +44,8 @@ def counterfactual(task: Task, name: FillName, *, boxes: bool = False) -> Masked
             f"'{config.data.transform}', which makes another image of it whenever it is drawn: set "
             "it to 'none', or train an inpainter (causalogit inpainter train)"
         )
-    fill = make_fill(name, **fill_settings(name, config, task.data.mean, task.model))
-    return _bind(task, Counterfactual(fill, box_masks if boxes else None))
+    settings = fill_settings(name, config, task.data.mean, task.model)
+    return _bind(task, make_counterfactual(name, boxes=boxes, **settings))
 
 
 def fill_settings(

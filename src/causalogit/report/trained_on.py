@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from causalogit.augment import RESTYLES, Counterfactual, box_masks, make_factual, make_fill
+from causalogit.augment import RESTYLES, make_counterfactual, make_factual
 from causalogit.config import FillName, LookName
 from causalogit.data import Batch, Split
 from causalogit.methods.clp import Clp, MetaLp
@@ -201,8 +201,7 @@ def _augmented(run: LoadedRun, batch: Batch, kind: str, fill: LookName | FillNam
     if kind in ("factual", "restyled"):
         transform = make_factual(fill, **settings)
     else:
-        boxes = box_masks if kind == "expert" else None
-        transform = Counterfactual(make_fill(fill, **settings), boxes)
+        transform = make_counterfactual(fill, boxes=kind == "expert", **settings)
     generator = torch.Generator().manual_seed(0)
     return transform(batch.images, batch.masks, batch.labels, generator).detach()
 

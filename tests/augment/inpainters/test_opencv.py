@@ -7,7 +7,14 @@ import sys
 import pytest
 import torch
 
-from causalogit.augment import Counterfactual, Grey, OpenCv
+from causalogit.augment import (
+    Counterfactual,
+    Grey,
+    OpenCv,
+    Shuffle,
+    box_masks,
+    make_counterfactual,
+)
 
 
 def ramp(channels=3):
@@ -36,6 +43,18 @@ def test_the_colours_of_a_rim_are_not_carried_on():
     made = Counterfactual(OpenCv())(hidden, masks, torch.zeros(2), torch.Generator())
     assert ((made - images).abs() * masks).max() < 0.12
     assert torch.equal(made[masks.expand_as(made) == 0], hidden[masks.expand_as(made) == 0])
+
+
+def test_a_soft_edge_of_the_object_is_painted_over_too():
+    images, masks = ramp()
+    masks[0, 0, 15, 20:40] = 0.3  # half-transparent fur
+    hidden = torch.where(masks > 0, 0.0, images)
+    draws = torch.Generator()
+    made = make_counterfactual("opencv")(hidden, masks, torch.zeros(2), draws)
+    assert (made - images).abs().max() < 0.2
+    boxed = make_counterfactual("opencv", boxes=True)(hidden, masks, torch.zeros(2), draws)
+    assert (boxed - images).abs().max() < 0.2
+    assert make_counterfactual("shuffle", boxes=True) == Counterfactual(Shuffle(), box_masks)
 
 
 def test_nothing_known_is_the_fallback():

@@ -8,10 +8,23 @@ from torch import Tensor
 from causalogit.augment.masks import check_masks, dilate_masks
 
 
-def holes_of(images: Tensor, masks: Tensor) -> Tensor:
-    """The objects with a thin rim, whose colours must not be carried on into the holes.
+def covering_masks(masks: Tensor) -> Tensor:
+    """Masks that cover an object with a thin rim: its soft edge, and what a mask has missed.
 
-    The rim is a 32nd of the image's shorter side, none below 32 pixels.
+    The rim is a 32nd of the image's shorter side, none below 32 pixels. Without it, an inpainted
+    photo still shows a line where the object was.
+
+    Args:
+        masks: `(B, 1, H, W)` in [0, 1]; whatever is above 0 is object.
+
+    Returns:
+        Masks of 0 and 1, of the shape and dtype given.
+    """
+    return dilate_masks((masks > 0).to(masks.dtype), min(masks.shape[2:]) // 32)
+
+
+def holes_of(images: Tensor, masks: Tensor) -> Tensor:
+    """The objects with a rim, as `covering_masks`, whose colours must not be carried on inside.
 
     Args:
         images: `(B, K, H, W)`.
@@ -25,5 +38,4 @@ def holes_of(images: Tensor, masks: Tensor) -> Tensor:
     """
     if images.shape[1] not in (1, 3):
         raise ValueError(f"images of {images.shape[1]} channels: inpainting takes 1 or 3")
-    holes = (check_masks(images, masks) > 0).to(torch.float32)
-    return dilate_masks(holes, min(images.shape[2:]) // 32)
+    return covering_masks(check_masks(images, masks)).to(torch.float32)
