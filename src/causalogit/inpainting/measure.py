@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from causalogit.augment import Fill
-from causalogit.augment.inpainters import holes_of
+from causalogit.augment.inpainters import covering_masks
 from causalogit.data import Split
 from causalogit.inpainting.holes import drawn_holes
 
@@ -53,7 +53,7 @@ def reconstruction(fill: Fill, split: Split, seed: int, most: int = 512) -> Reco
         batch = split.batch(places)
         if batch.masks is None:
             raise ValueError("reconstruction needs to know where the objects are: give masks")
-        objects = holes_of(batch.images, batch.masks)
+        objects = covering_masks((batch.masks > 0).float())
         holes = drawn_holes(batch.masks, draws)
         filled = fill(batch.images, torch.maximum(objects, holes), batch.labels, own)
         compared = holes * (1 - objects)

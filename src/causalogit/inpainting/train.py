@@ -16,7 +16,7 @@ from torch.optim import Adam
 from causalogit.augment.inpainters import (
     Contextual,
     InpaintingNetwork,
-    holes_of,
+    covering_masks,
     inpainter_bytes,
     settings_for,
 )
@@ -132,7 +132,7 @@ class Training:
         places = torch.randperm(len(self.split), generator=draws)[:count]
         batch = self.split.batch(places, draws)
         assert batch.masks is not None
-        objects = holes_of(batch.images, batch.masks)
+        objects = covering_masks((batch.masks > 0).float())
         holes = drawn_holes(batch.masks, draws)
         images, objects, holes = (v.to(self.device) for v in (batch.images, objects, holes))
         covered = torch.maximum(objects, holes)

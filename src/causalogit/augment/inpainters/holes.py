@@ -12,7 +12,7 @@ def covering_masks(masks: Tensor) -> Tensor:
     """Masks that cover an object with a thin rim: its soft edge, and what a mask has missed.
 
     The rim is a 32nd of the image's shorter side, none below 32 pixels. Without it, an inpainted
-    photo still shows a line where the object was.
+    photo still shows a line where the object was, and its colours are carried on inside.
 
     Args:
         masks: `(B, 1, H, W)` in [0, 1]; whatever is above 0 is object.
@@ -24,7 +24,7 @@ def covering_masks(masks: Tensor) -> Tensor:
 
 
 def holes_of(images: Tensor, masks: Tensor) -> Tensor:
-    """The objects with a rim, as `covering_masks`, whose colours must not be carried on inside.
+    """The objects, as crisp holes; see `covering_masks` for masks whose edges are soft or tight.
 
     Args:
         images: `(B, K, H, W)`.
@@ -38,4 +38,4 @@ def holes_of(images: Tensor, masks: Tensor) -> Tensor:
     """
     if images.shape[1] not in (1, 3):
         raise ValueError(f"images of {images.shape[1]} channels: inpainting takes 1 or 3")
-    return covering_masks(check_masks(images, masks)).to(torch.float32)
+    return (check_masks(images, masks) > 0).to(torch.float32)
