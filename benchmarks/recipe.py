@@ -18,15 +18,15 @@ from causalogit.config import (
     ControlsConfig,
     DataConfig,
     ExpertName,
-    FillName,
     FormName,
+    LookName,
     NetworkConfig,
     RunConfig,
 )
 
 # nearly all held-out images validate: 55 a group instead of 16
 CONFIG = RunConfig(data=DataConfig(validation_size=1375, test_size=25))
-FILLS: tuple[FillName, ...] = ("random", "mixed_rand", "shuffle")
+FILLS: tuple[LookName, ...] = ("random", "mixed_rand", "shuffle")
 
 METRICS = {
     "validation/accuracy/mean": "validation average",
@@ -34,7 +34,7 @@ METRICS = {
 }
 
 
-def filled(fill: FillName) -> Variant:
+def filled(fill: LookName) -> Variant:
     """Factual augmentation with this fill."""
     return Variant(
         "erm_factual",

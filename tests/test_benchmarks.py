@@ -13,6 +13,7 @@ from benchmarks import (
     attributes,
     budgets,
     digits,
+    fills,
     fix,
     glt,
     long_tail,
@@ -350,3 +351,19 @@ def test_rows_with_very_many_groups_keep_their_means_alone(tmp_path):
     many = kept(26)
     assert many["last"] == many["selections"]["a"] == {"accuracy/worst_group": 0.4}
     assert many["method"] == "erm"
+
+
+def test_fills_have_a_line_each_and_places_on_their_page():
+    measured = {"l1": 0.05, "psnr": 21.94, "milliseconds": 2.04}
+    rows = [
+        {"fill": name, "seed": seed, "outline": 0.8 + seed / 10, "box": 0.5, **more}
+        for name, more in ((fills.MASK, {}), ("opencv", measured))
+        for seed in (0, 1)
+    ]
+    lines = fills.fills_markdown(rows).splitlines()
+    plain = lines[2].replace("\N{EN DASH}", "-")
+    assert plain == "| its mask alone | 85.0 ± 7.1 | 50.0 ± 0.0 | - | - | - |"
+    assert lines[3].endswith("| 50.0 ± 0.0 | 0.050 ± 0.000 | 21.9 ± 0.0 | 2.0 |")
+    page = (fills.PAGE / "README.md").read_text()
+    assert all(f"<!-- fills {name} -->" in page for name in ("digits", "wear"))
+    assert fills.setting("wear", "here").attribute.correlation == 0.5

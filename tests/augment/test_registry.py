@@ -11,12 +11,14 @@ from torch import Tensor, nn
 
 from causalogit.augment import (
     FILLS,
+    INPAINTERS,
     RESTYLES,
     Counterfactual,
     Factual,
     Fgsm,
     Grey,
     MixedRand,
+    OpenCv,
     RandomColour,
     Restyled,
     Shuffle,
@@ -25,6 +27,7 @@ from causalogit.augment import (
     make_fill,
 )
 from causalogit.augment.fills import Fill
+from causalogit.augment.inpainters import Contextual, InpaintingNetwork, Settings
 from causalogit.config import FillName, LookName
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor, Tensor]]
@@ -37,17 +40,21 @@ def build(name: str, images: Tensor) -> Fill:
     linear = nn.Linear(weight.shape[1], 2, bias=False).to(images)
     with torch.no_grad():
         linear.weight.copy_(weight)
-    return make_fill(name, model=nn.Sequential(nn.Flatten(), linear))
+    with torch.random.fork_rng():
+        network = InpaintingNetwork(Settings(images.shape[1], width=2, halvings=1))
+    return make_fill(name, model=nn.Sequential(nn.Flatten(), linear), inpainter=Contextual(network))
 
 
 def test_the_names() -> None:
     fills = {"none", *FILLS}
-    assert fills == set(get_args(LookName))
+    assert fills - set(INPAINTERS) == set(get_args(LookName))
     assert fills - set(RESTYLES) == set(get_args(FillName))
     with pytest.raises(ValueError, match="unknown fill 'gray'; choose one of grey, random, shuf"):
         make_fill("gray")
     with pytest.raises(ValueError, match="fgsm steps against a model"):
         make_fill("fgsm")
+    with pytest.raises(ValueError, match="the fill inpainter needs one; give make_fill"):
+        make_fill("inpainter")
 
 
 def test_settings_reach_the_fill_they_belong_to() -> None:
@@ -64,7 +71,9 @@ def test_settings_reach_the_fill_they_belong_to() -> None:
     assert make("fgsm") == Fgsm(model, 0.4, -1.0, 2.0)
     grey, tile = make("grey"), make("tile")
     assert isinstance(tile, Tile)
-    greys = [grey, tile.fallback]
+    opencv = make("opencv")
+    assert isinstance(opencv, OpenCv)
+    greys = [grey, tile.fallback, opencv.fallback]
     for name, any_class in (("mixed_rand", False), ("mixed_any", True)):
         mixed = make(name)
         assert isinstance(mixed, MixedRand)
@@ -161,3 +170,9 @@ def test_another_look_takes_the_place_of_the_object_and_another_background_that_
     assert make_factual("shuffle") == Factual(Shuffle())
     for name in RESTYLES:
         assert isinstance(make_factual(name), Restyled)
+
+
+@pytest.mark.parametrize("name", INPAINTERS)
+def test_inpainters_make_no_new_backgrounds(name: str) -> None:
+    with pytest.raises(ValueError, match=f"the fill {name} paints where the object was, and lea"):
+        make_factual(name)

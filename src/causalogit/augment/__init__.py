@@ -3,6 +3,7 @@
 from causalogit.augment.fgsm import Fgsm
 from causalogit.augment.fills import Fill, Grey, RandomColour, Shuffle
 from causalogit.augment.images import Counterfactual, Factual, Restyled, counterfactual, factual
+from causalogit.augment.inpainters import OpenCv, find_inpainter
 from causalogit.augment.masks import (
     MaskTransform,
     box_masks,
@@ -12,12 +13,20 @@ from causalogit.augment.masks import (
     shift_masks,
 )
 from causalogit.augment.mixed_rand import MixedRand
-from causalogit.augment.registry import FILLS, RESTYLES, make_factual, make_fill
+from causalogit.augment.registry import (
+    FILLS,
+    INPAINTERS,
+    RESTYLES,
+    make_counterfactual,
+    make_factual,
+    make_fill,
+)
 from causalogit.augment.restyle import Greyscale, Patches, Recolour, Retexture, Smooth
 from causalogit.augment.tile import Tile
 
 __all__ = [
     "FILLS",
+    "INPAINTERS",
     "RESTYLES",
     "Counterfactual",
     "Factual",
@@ -27,6 +36,7 @@ __all__ = [
     "Greyscale",
     "MaskTransform",
     "MixedRand",
+    "OpenCv",
     "Patches",
     "RandomColour",
     "Recolour",
@@ -41,6 +51,8 @@ __all__ = [
     "dilate_masks",
     "erode_masks",
     "factual",
+    "find_inpainter",
+    "make_counterfactual",
     "make_factual",
     "make_fill",
     "shift_masks",

@@ -13,6 +13,7 @@ from causalogit.cli.audit import audit
 from causalogit.cli.fix import fix
 from causalogit.cli.progress import run_bars
 from causalogit.cli.tables import (
+    inpainter_table,
     masks_table,
     methods_table,
     metrics_table,
@@ -25,6 +26,7 @@ from causalogit.data.compose import ComposeConfig
 from causalogit.data.compose import compose as compose_set
 from causalogit.data.masking import MasksConfig, make_masks
 from causalogit.evaluate.metrics import classification_metrics, predict, test_metrics
+from causalogit.inpainting import InpaintingConfig, train_inpainter
 from causalogit.methods import METHODS, lacks, run_data
 from causalogit.report import write_report
 from causalogit.train import compare as run_comparison
@@ -41,6 +43,7 @@ __all__ = [
     "demo",
     "evaluate",
     "fix",
+    "inpainter_train",
     "methods",
     "presets",
     "train",
@@ -139,6 +142,25 @@ def masks(config: MasksConfig, out: str) -> None:
         options += ["--data.mask_path", str(folder)]
     console.print(f"look at:  {folder / 'sheet.png'}", soft_wrap=True)
     console.print(f"train on: {shlex.join(options)}", soft_wrap=True)
+
+
+def inpainter_train(config: InpaintingConfig, out: str) -> None:
+    """Train a network that takes objects out of their images and paints background there.
+
+    It learns to fill holes in the shapes of the objects that are cut into the backgrounds of the
+    training images, and never sees an object. OUT gets inpainter.safetensors, report.json with its
+    errors on held-out backgrounds, and sheet.png with pictures. A command that was stopped goes on
+    where it was.
+    """
+    folder = Path(out)
+    with run_bars() as bars:
+        report = train_inpainter(config, folder, lambda done, total: bars("inpainter", done, total))
+    console = Console()
+    console.print(inpainter_table(report))
+    console.print(f"look at: {folder / 'sheet.png'}", soft_wrap=True)
+    file = folder / "inpainter.safetensors"
+    options = ["--clp.counterfactual", "inpainter", "--clp.inpainter.model", str(file)]
+    console.print(f"use it:  {shlex.join(options)}", soft_wrap=True)
 
 
 def methods() -> None:

@@ -18,9 +18,12 @@ from causalogit.core import Divergence
 from causalogit.data.compose import ComposeConfig
 from causalogit.data.masking import MasksConfig
 from causalogit.fixing import FixConfig
+from causalogit.inpainting import InpaintingConfig
 from causalogit.presets import preset_names, preset_path
 
-_Config = TypeVar("_Config", RunConfig, ComposeConfig, MasksConfig, AuditConfig, FixConfig)
+_Config = TypeVar(
+    "_Config", RunConfig, ComposeConfig, MasksConfig, AuditConfig, FixConfig, InpaintingConfig
+)
 
 
 def build_parser() -> ArgumentParser:
@@ -61,6 +64,10 @@ def build_parser() -> ArgumentParser:
     subcommands.add_subcommand("masks", masks, help="make masks of photos, and look at them")
     _add_classifier_commands(subcommands)
 
+    inpainter = ArgumentParser(description="Make the fill that paints the background on.")
+    subcommands.add_subcommand("inpainter", inpainter, help="train what takes objects out")
+    _add_inpainter_actions(inpainter)
+
     methods = ArgumentParser(description=commands.methods.__doc__)
     subcommands.add_subcommand("methods", methods, help="list the methods and their budgets")
 
@@ -94,6 +101,14 @@ def _add_classifier_commands(subcommands: Any) -> None:
     fix.add_argument("--out", type=str, default="fix", help="folder of the page and the new model")
     fix.add_class_arguments(FixConfig)
     subcommands.add_subcommand("fix", fix, help="train a classifier until it goes by the object")
+
+
+def _add_inpainter_actions(parser: ArgumentParser) -> None:
+    actions = parser.add_subcommands(required=True, dest="action")
+    train = _parser(commands.inpainter_train.__doc__, "inpainter train")
+    train.add_argument("--out", type=str, default="inpainter", help="folder of the file")
+    train.add_class_arguments(InpaintingConfig)
+    actions.add_subcommand("train", train, help="train it on your own backgrounds")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -164,6 +179,8 @@ def _dispatch(parser: ArgumentParser, parsed: Namespace) -> None:
         options["config"] = _take(AuditConfig, options)
     elif name == "fix":
         options["config"] = _take(FixConfig, options)
+    elif name == "inpainter_train":
+        options["config"] = _take(InpaintingConfig, options)
     elif "data" in options:
         options["config"] = _take(RunConfig, options)
     command(**options)

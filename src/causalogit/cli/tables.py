@@ -126,6 +126,22 @@ def _leakage_words(report: MasksReport) -> str:
     return how + "It could not read the label from either; a network may read more."
 
 
+def inpainter_table(report: Mapping[str, Any]) -> Table:
+    """How far every fill is from held-out backgrounds: a row a fill."""
+    table = Table(
+        title=f"{escape(report['trained_on'])}: held-out backgrounds",
+        caption="Over pixels of holes in the shapes of objects, in [0, 1]. The smooth guess is "
+        "what the inpainter begins with.",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("fill")
+    table.add_column("L1", justify="right")
+    table.add_column("PSNR, dB", justify="right")
+    for name, found in report["held_out"].items():
+        table.add_row(name, f"{found['l1']:.4f}", f"{found['psnr']:.1f}")
+    return table
+
+
 def presets_table() -> Table:
     """Every preset with what it is."""
     table = Table("name", "what it is", box=box.SIMPLE_HEAD)

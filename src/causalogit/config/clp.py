@@ -40,6 +40,27 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True)
+class InpainterConfig:
+    """What the fill "inpainter" paints with.
+
+    Args:
+        model: a .safetensors file that `causalogit inpainter train` has written; LaMa as an .onnx
+            file or as TorchScript (.pt); or hf:NAME for an inpainting pipeline of diffusers.
+        path: folder of the model of hf:NAME, in place of its download.
+        prompt: what hf:NAME is told to paint.
+        trust: read TorchScript, which may run code: only for files whose origin you know.
+        kept: folder where the images of all but .safetensors files are kept: these are slow, and
+            paint every image once.
+    """
+
+    model: str | None = None
+    path: str | None = None
+    prompt: str = "background, empty scene, nobody, nothing"
+    trust: bool = False
+    kept: str = "runs/painted"
+
+
+@dataclass(frozen=True)
 class ClpConfig:
     """Causal Logit Perturbation; the defaults are the paper's.
 
@@ -57,7 +78,9 @@ class ClpConfig:
             object's own colour or texture, another look of the object ("greyscale", "recolour",
             "smooth", "retexture"); "none" leaves the term out.
         counterfactual: fill of the counterfactual meta images; "shuffle" keeps the object's
-            colours, "patches" its texture; "none" leaves the term out.
+            colours, "patches" its texture; "opencv" and "inpainter" paint the background on; "none"
+            leaves the term out.
+        inpainter: what the fill "inpainter" paints with.
         clean_weight: weight of the meta loss on clean images.
         factual_weight: weight of the meta loss on factual images.
         counterfactual_weight: weight of the meta loss on counterfactual images.
@@ -89,6 +112,7 @@ class ClpConfig:
     meta_batch_size: int = 32
     factual: LookName = "random"
     counterfactual: FillName = "shuffle"
+    inpainter: InpainterConfig = field(default_factory=InpainterConfig)
     clean_weight: float = 1.0
     factual_weight: float = 1.0
     counterfactual_weight: float = 1.0
@@ -119,6 +143,12 @@ class ClpConfig:
         require(
             self.pace is None or self.pace >= 1,
             f"clp.pace is {self.pace}: give at least 1, or null for the method's own choice",
+        )
+        require(
+            self.inpainter.model is not None
+            or "inpainter" not in (self.counterfactual, self.expert_fill),
+            "the fill 'inpainter' needs one: set clp.inpainter.model to the file that `causalogit "
+            "inpainter train` writes, or choose the fill 'opencv'",
         )
         require(
             0 < self.saliency_fraction <= 1,

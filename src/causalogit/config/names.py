@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-FillName = Literal[
+PlainFillName = Literal[
     "none", "grey", "random", "shuffle", "patches", "tile", "mixed_rand", "mixed_any", "fgsm"
 ]
 """What takes the place of the object, or of the background."""
 
-LookName = Literal[FillName, "greyscale", "recolour", "smooth", "retexture"]
-"""The same, or another look of the object itself, where the attribute is no place."""
+FillName = Literal[PlainFillName, "opencv", "inpainter"]
+"""What takes the place of the object; an inpainter paints the background on."""
+
+LookName = Literal[PlainFillName, "greyscale", "recolour", "smooth", "retexture"]
+"""What takes the place of the background, or another look of the object itself."""
 
 ExpertName = Literal["background", "visible", "classifier", "frequency"]
 """Who says what is spurious in an image."""

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from causalogit.augment import Counterfactual, box_masks, make_factual, make_fill
-from causalogit.config import FillName, LookName
+from causalogit.augment import find_inpainter, make_counterfactual, make_factual
+from causalogit.augment.inpainters import is_slow
+from causalogit.config import FillName, LookName, RunConfig
 from causalogit.core import MaskedTransform, MetaObjective
 from causalogit.methods.base import Task
 
 
 def factual(task: Task, name: LookName) -> MaskedTransform | None:
     """`(images, masks, labels) -> images`, of the same labels; None for the fill "none"."""
-    return None if name == "none" else _bind(task, make_factual(name, **_settings(task)))
+    if name == "none":
+        return None
+    settings = fill_settings(name, task.config, task.data.mean, task.model)
+    return _bind(task, make_factual(name, **settings))
 
 
 def counterfactual(task: Task, name: FillName, *, boxes: bool = False) -> MaskedTransform | None:
@@ -25,11 +30,50 @@ def counterfactual(task: Task, name: FillName, *, boxes: bool = False) -> Masked
         task: whose images.
         name: of the fill.
         boxes: remove the mask's whole box, so that no silhouette stays.
+
+    Raises:
+        ValueError: a slow inpainter would have to paint every image anew whenever it is drawn.
     """
     if name == "none":
         return None
-    fill = make_fill(name, **_settings(task))
-    return _bind(task, Counterfactual(fill, box_masks if boxes else None))
+    config = task.config
+    model = config.clp.inpainter.model or ""
+    if name == "inpainter" and is_slow(model) and config.data.transform != "none":
+        raise ValueError(
+            f"the inpainter {model} is slow and paints every image once, but data.transform is "
+            f"'{config.data.transform}', which makes another image of it whenever it is drawn: set "
+            "it to 'none', or train an inpainter (causalogit inpainter train)"
+        )
+    settings = fill_settings(name, config, task.data.mean, task.model)
+    return _bind(task, make_counterfactual(name, boxes=boxes, **settings))
+
+
+def fill_settings(
+    name: LookName | FillName, config: RunConfig, mean: Tensor, model: nn.Module
+) -> dict[str, Any]:
+    """What `make_fill` needs to know for the fill of a run.
+
+    Args:
+        name: of the fill.
+        config: of the run.
+        mean: colour of the training images, `(K,)`.
+        model: the classifier.
+
+    Raises:
+        ValueError: the inpainter that the config names cannot be had.
+    """
+    settings = {"mean": mean, "model": model}
+    if name != "inpainter":
+        return settings
+    given = config.clp.inpainter
+    inpainter = find_inpainter(
+        given.model or "",
+        path=None if given.path is None else Path(given.path),
+        prompt=given.prompt,
+        trust=given.trust,
+        kept=Path(given.kept),
+    )
+    return {**settings, "inpainter": inpainter}
 
 
 def meta_objective(task: Task) -> MetaObjective:
@@ -42,10 +86,6 @@ def meta_objective(task: Task) -> MetaObjective:
         config.factual_weight,
         config.counterfactual_weight,
     )
-
-
-def _settings(task: Task) -> dict[str, Any]:
-    return {"mean": task.data.mean, "model": task.model}
 
 
 def _bind(task: Task, transform: Callable[..., Tensor]) -> MaskedTransform:

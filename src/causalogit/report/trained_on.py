@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from causalogit.augment import RESTYLES, Counterfactual, box_masks, make_factual, make_fill
-from causalogit.config import LookName
+from causalogit.augment import RESTYLES, make_counterfactual, make_factual
+from causalogit.config import FillName, LookName
 from causalogit.data import Batch, Split
 from causalogit.methods.clp import Clp, MetaLp
 from causalogit.methods.dfr import DfrAugmented
 from causalogit.methods.erm import ErmMetaAugmented
+from causalogit.methods.masked import fill_settings
 from causalogit.methods.product import ProductOfExperts
 from causalogit.report.lineup import Entry
 from causalogit.report.pictures import picture
@@ -137,7 +137,7 @@ def augmentation_strips(entries: Sequence[Entry], scene: Scene) -> list[list[Str
     One list a split, which begins with the images as they are. The draws are the report's own
     (seed 0): examples of what was made, not the very images.
     """
-    uses: dict[tuple[str, str, LookName], list[Entry]] = {}
+    uses: dict[tuple[str, str, LookName | FillName], list[Entry]] = {}
     for entry in entries:
         for use in _uses(entry):
             uses.setdefault(use, []).append(entry)
@@ -171,7 +171,7 @@ _KINDS = {
 }
 
 
-def _uses(entry: Entry) -> Iterator[tuple[str, str, LookName]]:
+def _uses(entry: Entry) -> Iterator[tuple[str, str, LookName | FillName]]:
     """`(split, kind, fill)` of every augmentation that a method makes."""
     config, method = entry.runs[0].config, entry.method
     if method is None:
@@ -193,16 +193,15 @@ def _factual_kind(fill: LookName) -> str:
     return "restyled" if fill in RESTYLES else "factual"
 
 
-def _augmented(run: LoadedRun, batch: Batch, kind: str, fill: LookName) -> Tensor:
+def _augmented(run: LoadedRun, batch: Batch, kind: str, fill: LookName | FillName) -> Tensor:
     if batch.masks is None:
         return batch.images
-    settings: dict[str, Any] = {"mean": run.data.mean, "model": run.model}
+    settings = fill_settings(fill, run.config, run.data.mean, run.model)
     transform: Callable[..., Tensor]
     if kind in ("factual", "restyled"):
         transform = make_factual(fill, **settings)
     else:
-        boxes = box_masks if kind == "expert" else None
-        transform = Counterfactual(make_fill(fill, **settings), boxes)
+        transform = make_counterfactual(fill, boxes=kind == "expert", **settings)
     generator = torch.Generator().manual_seed(0)
     return transform(batch.images, batch.masks, batch.labels, generator).detach()
 
