@@ -44,7 +44,7 @@ STUDY = Study(
     settings={"colour": COLOUR, "texture": TEXTURE},
     methods=(
         "group_balanced", "erm", "erm_meta", "jtt", "dfr", "meta_weight_net", "meta_lp",
-        "erm_meta_augmented", "dfr_augmented", "clp", "erm_factual",
+        "erm_meta_augmented", "dfr_augmented", "clp", "erm_factual", "erm_factual_meta_augmented",
         "product_of_experts", "clp_factual",
     ),
     variants=(),

@@ -58,7 +58,7 @@ STUDY = Study(
         if name != "pets" or kind in ("box", "learned")  # a run takes minutes there
     }
     | {"pets-u2netp": SETS["pets"]},  # their masks come by --masks
-    methods=("erm_factual", "erm_factual_meta", "clp_factual"),
+    methods=("erm_factual", "erm_factual_meta", "erm_factual_meta_augmented", "clp_factual"),
     variants=(Variant("product_of_experts", "alpha 0.8", alpha_08),),
     metrics=DIGITS.metrics,
     against=("clp_factual",),

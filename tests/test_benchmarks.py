@@ -154,7 +154,7 @@ def test_every_budget_of_a_study_has_the_controls_that_the_method_names():
     needed = {
         "meta_lp": {"erm", "erm_meta", "meta_weight_net", "jtt", "dfr"},
         "clp": {"erm_meta_augmented", "dfr_augmented"},
-        "clp_factual": {"erm_factual", "product_of_experts"},
+        "clp_factual": {"erm_factual", "erm_factual_meta_augmented", "product_of_experts"},
     }
     for study in STUDIES.values():
         if study.curves or study.judged_on == "validation" or study.name in ("ablation", "meta"):

@@ -58,6 +58,6 @@ class ErmMetaAugmented(PlainMethod):
         """One step on cross-entropy plus meta loss."""
         meta = next(self.meta)
         terms = self.objective.images(MetaBatch(meta.images, meta.labels, meta.masks))
-        train_loss = F.cross_entropy(self.task.model(batch.images), batch.labels)
+        train_loss = F.cross_entropy(self.task.model(self.images(batch)), batch.labels)
         parts = self.objective.losses(self.task.model, terms, meta.labels)
         return self.descend(train_loss + torch.stack(list(parts.values())).sum())

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from causalogit.data import Batch, Split
 from causalogit.methods.base import Budget, PlainMethod, Task, method
+from causalogit.methods.erm import ErmMetaAugmented
 from causalogit.methods.masked import factual
 
 
@@ -41,3 +42,12 @@ class ErmFactualMeta(ErmFactual):
     def training_split(self) -> Split:
         """Training and meta images."""
         return self.task.data.train.joined(self.task.data.meta)
+
+
+@method
+class ErmFactualMetaAugmented(ErmFactual, ErmMetaAugmented):
+    """The same with CLP's meta loss as a second term: what our recipe is without a perturbation."""
+
+    name = "erm_factual_meta_augmented"
+    title = "ERM, factual augmentation + augmented meta images"
+    budget: ClassVar[Budget] = "C"
