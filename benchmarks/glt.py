@@ -30,7 +30,8 @@ STUDY = Study(
     methods=(
         "group_balanced", "erm", "erm_meta", "logit_adjustment", "jtt", "dfr",
         "meta_weight_net", "meta_lp", "erm_meta_augmented", "dfr_augmented", "clp",
-        "erm_factual", "erm_factual_meta", "product_of_experts", "clp_factual",
+        "erm_factual", "erm_factual_meta", "erm_factual_meta_augmented",
+        "product_of_experts", "clp_factual",
     ),
     variants=(LDAM, Variant("meta_lp", "target 5", target_5)),
     metrics={

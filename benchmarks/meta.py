@@ -26,7 +26,8 @@ METAS = {
 }
 LABELS = ("erm", "erm_meta", "dfr", "meta_weight_net", "meta_lp", "clp_adjusted")
 BOXES = (
-    "erm_factual", "erm_factual_meta", "erm_factual_meta_augmented", "erm_meta_augmented", "dfr_augmented", "clp_factual",
+    "erm_factual", "erm_factual_meta", "erm_factual_meta_augmented",
+    "erm_meta_augmented", "dfr_augmented", "clp_factual",
 )  # fmt: skip
 
 
