@@ -14,7 +14,7 @@ from causalogit.core import THE_TEN, Classifier
 from causalogit.data import epoch_order
 from causalogit.methods import build_method
 from causalogit.methods.clp import choose_characteristics
-from causalogit.methods.dfr import _logistic_regression
+from causalogit.methods.refit import _logistic_regression, refit_last_layer
 from causalogit.models import build_model
 from causalogit.train.optimizer import build_optimizer
 from tests.methods.conftest import train_on
@@ -190,6 +190,37 @@ def test_characteristics_are_left_out_and_replaced_by_name():
     assert swapped[THE_TEN.index("entropy")] == "confidence"
     with pytest.raises(ValueError, match=r"name \['los'\], not among"):
         choose_characteristics(replace(base, without=("los",)))
+
+
+def test_a_share_of_the_refit_layer_is_mixed_in(make_task):
+    """On the meta images both layers have the same spread, and logits are linear in the layer."""
+    task = make_task(method="clp_factual")
+    images = task.data.meta.everything().images
+    logits = {}
+    for share in (0.0, 0.3, 1.0):
+        model = copy.deepcopy(task.model)
+        refit_last_layer(task, model, None, share)
+        logits[share] = model(images).detach()
+    plain = task.model.eval()(images).detach()
+    torch.testing.assert_close(logits[0.0], plain)
+
+    def centred(values):
+        return values - values.mean(1, keepdim=True)
+
+    old, new = centred(plain), centred(logits[1.0])
+    expected = 0.7 * old + 0.3 * new * old.std() / new.std()
+    torch.testing.assert_close(centred(logits[0.3]), expected, atol=1e-4, rtol=1e-3)
+    assert not torch.allclose(centred(logits[0.3]), old, atol=1e-3)
+
+
+def test_clp_refits_where_it_is_told_to(make_task):
+    for share in (0.0, 0.5):
+        task = make_task(method="clp_factual", clp=ClpConfig(refit=share, expert_epochs=1))
+        before = copy.deepcopy(task.model.state_dict())
+        build_method(task).finish(task.model)
+        changed = {n for n, v in task.model.state_dict().items() if not torch.equal(v, before[n])}
+        head = Classifier(task.model, 5).head_name
+        assert changed == ({f"{head}.weight", f"{head}.bias"} if share else set())
 
 
 @pytest.mark.parametrize("missing", [(), (2,)])

@@ -86,6 +86,9 @@ class ClpConfig:
         counterfactual_weight: weight of the meta loss on counterfactual images.
         meta_weight: of the meta loss's gradient in the classifier's own step, so that it learns
             from the meta images, too; 0 is off, null for the method's own choice.
+        refit: share of a logistic regression on the meta images and factual copies of them (DFR) in
+            the last layer, mixed in when training is over; 0 is off, 1 puts it in the layer's
+            place, null for the method's own choice.
         expert: who says what is spurious, for the forms "expert" and "expert_target" and the
             characteristics "spurious_loss" and "spurious_gap": networks of its own, of the image
             without its object ("background") or of what still shows of that after the training
@@ -117,6 +120,7 @@ class ClpConfig:
     factual_weight: float = 1.0
     counterfactual_weight: float = 1.0
     meta_weight: float | None = None
+    refit: float | None = None
     expert: ExpertName | None = None
     expert_fill: FillName = "grey"
     expert_learning_rate: float = 1e-3
@@ -135,6 +139,10 @@ class ClpConfig:
         require(
             self.meta_weight is None or self.meta_weight >= 0,
             f"clp.meta_weight is {self.meta_weight}: give 0 or more, or null",
+        )
+        require(
+            self.refit is None or 0 <= self.refit <= 1,
+            f"clp.refit is {self.refit}: give a share between 0 and 1, or null",
         )
         require(self.every > 0, f"clp.every is {self.every}: give at least 1")
         require(

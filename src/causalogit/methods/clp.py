@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam
 
 from causalogit.config import ClpConfig, ExpertName
@@ -25,6 +25,7 @@ from causalogit.core import (
 from causalogit.data import Batch, endless_batches
 from causalogit.methods.base import Budget, Method, Metrics, Task, method
 from causalogit.methods.masked import factual, meta_objective
+from causalogit.methods.refit import refit_last_layer
 from causalogit.methods.spurious import spurious_expert
 from causalogit.models import seeded
 
@@ -54,6 +55,7 @@ class Clp(Method):
         form, bound, learning_rate: of the perturbation network where the config leaves them open.
         pace: largest factor on the training loss, likewise.
         meta_weight: of the meta loss's gradient in the classifier's step, likewise.
+        refit: share of a logistic regression on the meta set in the last layer, likewise.
         expert_name: who says what is spurious, likewise.
         gated: whether that network's steps are gated, likewise.
         normalise: whether that network's inputs are normalised over the batch.
@@ -67,6 +69,7 @@ class Clp(Method):
     learning_rate: ClassVar[float] = 1e-3
     pace: ClassVar[float] = 1.0
     meta_weight: ClassVar[float] = 0.0
+    refit: ClassVar[float] = 0.0
     expert_name: ClassVar[ExpertName] = "background"
     gated: ClassVar[bool] = False
     normalise: ClassVar[bool] = True
@@ -138,6 +141,13 @@ class Clp(Method):
     def end_epoch(self) -> None:
         """Roll the class averages."""
         self.clp.end_epoch()
+
+    def finish(self, model: nn.Module) -> None:
+        """Mix a logistic regression on the meta set into the last layer, where it is asked for."""
+        config = self.task.config.clp
+        share = self.refit if config.refit is None else config.refit
+        if share:
+            refit_last_layer(self.task, model, self.objective().factual, share)
 
     def perturbation(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Characteristics `(B, K)` and delta `(B, C)` of a batch; nothing is learned.
