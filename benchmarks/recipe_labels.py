@@ -11,8 +11,9 @@ runs/recipe_labels and writes docs/results/recipe_labels.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from benchmarks.recipe import METRICS, network, said
+from benchmarks.recipe import METRICS, network, with_clp
 from benchmarks.study import Study, Variant, main
 from causalogit.config import RunConfig
 from causalogit.presets import load_preset
@@ -30,20 +31,25 @@ def _many_validate(preset: str) -> RunConfig:
     return replace(config, data=replace(config.data, validation_size=5000))
 
 
+def speaking(method: str, label: str, *chosen: Any, **more: Any) -> Variant:
+    """A method with this perturbation network."""
+    return Variant(method, label, with_clp(network=network(*chosen, **more)))
+
+
 STUDY = Study(
     name="recipe_labels",
     settings={name: _many_validate(preset) for name, preset in PRESETS.items()},
     methods=("logit_adjustment", "meta_weight_net"),
     variants=(
-        Variant("meta_lp", "vector 1", said(network("vector", 1.0))),
-        Variant("meta_lp", "target 5", said(network("target", 5.0))),
-        Variant("meta_lp", "target 5, gated", said(network("target", 5.0, gated=True))),
-        Variant("clp_adjusted", "expert", said(network("expert", 1.0))),
-        Variant("clp_adjusted", "target 1", said(network("expert_target", 1.0))),
-        Variant("clp_adjusted", "target 5", said(network("expert_target", 5.0))),
-        Variant("clp_adjusted", "target 5, slow", said(network("expert_target", 5.0, 1e-4))),
-        Variant("clp_adjusted", "target 1, gated", said(network("expert_target", 1.0, gated=True))),
-        Variant("clp_adjusted", "target 5, gated", said(network("expert_target", 5.0, gated=True))),
+        speaking("meta_lp", "vector 1", "vector", 1.0),
+        speaking("meta_lp", "target 5", "target", 5.0),
+        speaking("meta_lp", "target 5, gated", "target", 5.0, gated=True),
+        speaking("clp_adjusted", "expert", "expert", 1.0),
+        speaking("clp_adjusted", "target 1", "expert_target", 1.0),
+        speaking("clp_adjusted", "target 5", "expert_target", 5.0),
+        speaking("clp_adjusted", "target 5, slow", "expert_target", 5.0, 1e-4),
+        speaking("clp_adjusted", "target 1, gated", "expert_target", 1.0, gated=True),
+        speaking("clp_adjusted", "target 5, gated", "expert_target", 5.0, gated=True),
     ),
     metrics=METRICS,
     against=(),

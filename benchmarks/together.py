@@ -14,13 +14,16 @@ from benchmarks.digits import METHODS, alpha_08
 from benchmarks.digits import STUDY as DIGITS
 from benchmarks.masks import masked
 from benchmarks.study import Study, Variant, main
-from causalogit.config import LongTailConfig, NoiseConfig
+from causalogit.config import LongTailConfig, NoiseConfig, RunConfig
 
-_DIGITS = DIGITS.settings["0.95"]
-CONFIG = replace(
-    _DIGITS,
-    data=replace(_DIGITS.data, long_tail=LongTailConfig(10.0), noise=NoiseConfig("flip", 0.2)),
-)
+
+def troubled(config: RunConfig) -> RunConfig:
+    """The config with unequal classes and wrong labels."""
+    data = replace(config.data, long_tail=LongTailConfig(10.0), noise=NoiseConfig("flip", 0.2))
+    return replace(config, data=data)
+
+
+CONFIG = troubled(DIGITS.settings["0.95"])
 
 STUDY = Study(
     name="together",
