@@ -32,8 +32,8 @@ def tune(
 ) -> None:
     """Search for the best values of any fields of the config, on validation data alone.
 
-    A trial's value is the validation metric select_by, as the mean over --seeds; no test image is
-    read. OUT gets best.yaml, a config for `causalogit train`, trials.csv, and the trials' configs
+    A trial's value is the validation metric select_by, as the mean over --seeds; no model
+    sees a test image. OUT gets best.yaml, a config for `causalogit train`, trials.csv, and the trials' configs
     and metrics. A search that was stopped goes on with the same command, and the same command in
     several terminals shares the trials.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
@@ -78,6 +78,14 @@ class Dimension:
         labels = {_key(_label(choice)): choice for choice in self.choices}
         return labels[_key(drawn)] if labels else drawn
 
+    def plain(self) -> dict[str, Any]:
+        """As a YAML or JSON file holds it."""
+        if self.choices:
+            return {"choices": list(self.choices)}
+        low, high = self.ends()
+        step = {} if self.step is None else {"step": int(self.step) if self.whole else self.step}
+        return {"low": low, "high": high, **({"log": True} if self.log else {}), **step}
+
     def ends(self) -> tuple[Any, ...]:
         """The values that tell whether all of them fit."""
         if self.choices:
@@ -91,11 +99,13 @@ class Space:
 
     Attributes:
         dimensions: one a field.
-        given: the mapping that it was read from.
     """
 
     dimensions: tuple[Dimension, ...]
-    given: dict[str, Any]
+
+    def plain(self) -> dict[str, Any]:
+        """The space as a YAML or JSON file holds it."""
+        return {own.field: own.plain() for own in self.dimensions}
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Optuna's, by field."""
@@ -132,17 +142,28 @@ def read_space(given: str | Mapping[str, Any], config: RunConfig) -> Space:
             "the space is empty: give fields of the config and their ranges, as in "
             "{optimizer.learning_rate: {low: 0.001, high: 0.3, log: true}}"
         )
-    dimensions = tuple(_read_dimension(str(field), range_) for field, range_ in content.items())
-    for own in dimensions:
-        for value in own.ends():
-            try:
-                with_values(config, {own.field: value})
-            except ValueError as error:
-                raise ValueError(
-                    f"space: {own.field} cannot be {json.dumps(value)} ({one_line(error)})"
-                ) from error
-    plain: dict[str, Any] = json.loads(json.dumps(dict(content)))
-    return Space(dimensions, plain)
+    read = [_read_dimension(str(field), range_) for field, range_ in content.items()]
+    return Space(tuple(_fitted(own, config) for own in read))
+
+
+def _fitted(own: Dimension, config: RunConfig) -> Dimension:
+    """With choices as the config has them: 0.001 for "1e-3", which YAML takes for text.
+
+    Raises:
+        ValueError: a choice, or an end of the range, does not fit the field.
+    """
+    values = []
+    for value in own.ends():
+        try:
+            place: Any = config_to_dict(with_values(config, {own.field: value}))
+        except ValueError as error:
+            raise ValueError(
+                f"space: {own.field} cannot be {json.dumps(value)} ({one_line(error)})"
+            ) from error
+        for name in own.field.split("."):
+            place = place[name]
+        values.append(place)
+    return replace(own, choices=tuple(values)) if own.choices else own
 
 
 def _read_file(name: str) -> Any:
@@ -222,7 +243,7 @@ def _field_types(field: str) -> set[Any]:
             raise ValueError(f"space: '{field}' is no field of a run's config: {_known(kind)}")
         kind = hints[name]
     if is_dataclass(kind):
-        raise ValueError(f"space: '{field}' is a section: name one of its fields, {_known(kind)}")
+        raise ValueError(f"space: '{field}' is a section: {_known(kind)}")
     reason = _REFUSED.get(field)
     if field.startswith("data.") and field not in _DATA:
         reason = _JUDGES
@@ -234,7 +255,11 @@ def _field_types(field: str) -> set[Any]:
 
 
 def _known(kind: Any) -> str:
-    return "choose among " + ", ".join(get_type_hints(kind)) if is_dataclass(kind) else "it ends"
+    return (
+        "choose among " + ", ".join(get_type_hints(kind))
+        if is_dataclass(kind)
+        else "it goes too far"
+    )
 
 
 def with_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:

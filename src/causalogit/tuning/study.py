@@ -184,7 +184,7 @@ def _counts(trial: FrozenTrial) -> bool:
 
 
 def _record(config: RunConfig, space: Space, seeds: Sequence[int]) -> dict[str, Any]:
-    return {**config_to_dict(config), "space": space.given, "seeds": list(seeds)}
+    return {**config_to_dict(config), "space": space.plain(), "seeds": list(seeds)}
 
 
 def _digest(record: dict[str, Any]) -> str:
