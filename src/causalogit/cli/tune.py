@@ -33,9 +33,9 @@ def tune(
     """Search for the best values of any fields of the config, on validation data alone.
 
     A trial's value is the validation metric select_by, as the mean over --seeds; no model
-    sees a test image. OUT gets best.yaml, a config for `causalogit train`, trials.csv, and the trials' configs
-    and metrics. A search that was stopped goes on with the same command, and the same command in
-    several terminals shares the trials.
+    sees a test image. OUT gets best.yaml, a config for `causalogit train`, trials.csv, and the
+    trials' configs and metrics. A search that was stopped goes on with the same command, and the
+    same command in several terminals shares the trials.
     """
     require_optuna()
     import optuna

@@ -40,9 +40,9 @@ def tune(
     """Search for the values of a config's fields that are best on validation data.
 
     A trial's value is the validation metric `config.select_by` of the selected epoch, after the
-    method's last touch, as the mean over the seeds. No model sees an image of the test. Processes that
-    are given the same folder share the trials; those that `out` holds already are kept, and one
-    whose process was killed is gone on with.
+    method's last touch, as the mean over the seeds. No model sees an image of the test.
+    Processes that are given the same folder share the trials; those that `out` holds already are
+    kept, and one whose process was killed is gone on with.
 
     Args:
         config: of the base run.
