@@ -16,7 +16,7 @@ from causalogit.config import OptimizerConfig, config_to_dict
 from causalogit.core import Divergence
 from causalogit.evaluate.metrics import classification_metrics, predict
 from causalogit.methods import learned_masks
-from causalogit.train import load_run, train
+from causalogit.train import load_run, loop, train, validate
 from causalogit.train.checkpoint import load_checkpoint, save_checkpoint
 from causalogit.train.folder import RunFolder
 from causalogit.train.loop import Trainer
@@ -231,3 +231,64 @@ def test_a_run_that_dies_while_it_logs_loses_no_row(tiny, tmp_path, monkeypatch)
     train(config, tmp_path, resume=True)
     with (tmp_path / "metrics.csv").open() as file:
         assert [line["epoch"] for line in csv.DictReader(file)] == ["1.0", "2.0", "3.0"]
+
+
+class Unread:
+    """Images of which nobody may read one."""
+
+    has_masks = True
+
+    def __init__(self, images):
+        self.shape = images.shape
+
+    def __len__(self):
+        return self.shape[0]
+
+    def read(self, indices):
+        raise AssertionError("an image of the test was read")
+
+
+@pytest.fixture
+def unread_test(monkeypatch):
+    """No run of this test can read a test image."""
+    build = loop.run_data
+
+    def run_data(config, device):
+        data = build(config, device)
+        return replace(data, test=replace(data.test, images=Unread(data.test.images)))
+
+    monkeypatch.setattr(loop, "run_data", run_data)
+
+
+def test_validate_reads_no_test_image(tiny, tmp_path, unread_test):
+    told = []
+    config = tiny(method="clp", select_by="accuracy/worst_group")
+    metrics = validate(config, tmp_path, on_epoch=lambda *row: told.append(row))
+    assert [epoch for epoch, _ in told] == [1, 2, 3]
+    assert metrics["accuracy/worst_group"] == max(value for _, value in told)
+    assert not (tmp_path / "results.json").exists()
+    with pytest.raises(AssertionError, match="an image of the test was read"):
+        train(config, tmp_path, resume=True)  # which goes on to the test
+
+
+def test_validate_sees_the_methods_last_touch(tiny, tmp_path):
+    config = tiny(method="dfr", optimizer=OptimizerConfig(epochs=1))
+    told = []
+    metrics = validate(config, tmp_path, on_epoch=lambda *row: told.append(row))
+    assert metrics["accuracy/mean"] != told[0][1]
+    train(config, tmp_path, resume=True)
+    run = load_run(tmp_path)
+    logits = predict(run.model, run.data.validation, torch.device("cpu"))
+    accuracy = (logits.argmax(1) == run.data.validation.labels).float().mean()
+    assert metrics["accuracy/mean"] == pytest.approx(accuracy.item())
+
+
+def test_validate_that_was_stopped_goes_on(tiny, tmp_path):
+    config = tiny(method="clp")
+    whole = validate(config, tmp_path / "whole")
+    with pytest.raises(Killed):
+        validate(config, tmp_path / "cut", on_step=kill_after(20))
+    told = []
+    cut = validate(config, tmp_path / "cut", on_epoch=lambda epoch, _: told.append(epoch))
+    assert cut == whole
+    assert told == [1, 2, 3]

@@ -21,6 +21,7 @@ from causalogit.cli.tables import (
     results_table,
     sources_table,
 )
+from causalogit.cli.tune import tune
 from causalogit.config import OptimizerConfig, RunConfig
 from causalogit.data.compose import ComposeConfig
 from causalogit.data.compose import compose as compose_set
@@ -47,6 +48,7 @@ __all__ = [
     "methods",
     "presets",
     "train",
+    "tune",
 ]
 
 DEMO_METHODS = ("erm", "meta_lp", "clp", "clp_factual")

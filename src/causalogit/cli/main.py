@@ -53,6 +53,7 @@ def build_parser() -> ArgumentParser:
     compare.add_argument("--report", action="store_true", help="write report.html as well")
     subcommands.add_subcommand("compare", compare, help="methods times seeds, one table")
 
+    _add_tune(subcommands)
     evaluate = _parser(commands.evaluate.__doc__)
     evaluate.add_argument("checkpoint", type=str, help="a .ckpt file of a run's folder")
     evaluate.add_argument("--split", choices=("validation", "test"), default="test")
@@ -87,6 +88,33 @@ def build_parser() -> ArgumentParser:
     compose.add_class_arguments(ComposeConfig, skip={"pairs"})
     actions.add_subcommand("compose", compose, help="paste cut-outs on scenes, like Waterbirds")
     return parser
+
+
+def _add_tune(subcommands: Any) -> None:
+    tune = _run_parser(commands.tune.__doc__)
+    tune.add_argument(
+        "--space",
+        type=dict[str, Any] | str,
+        required=True,
+        help="ranges by dotted field, as {clp.every: {low: 1, high: 4}, optimizer.learning_rate: "
+        "{low: 0.001, high: 0.3, log: true}, optimizer.name: {choices: [sgd, adam]}}, or a YAML "
+        "file of them",
+    )
+    tune.add_argument("--trials", type=int, default=20, help="all in all, of all processes")
+    tune.add_argument(
+        "--seeds", type=int, nargs="+", default=[], help="of each trial; by default seed alone"
+    )
+    tune.add_argument(
+        "--storage", type=str | None, default=None, help="a URL of Optuna; a file in OUT by default"
+    )
+    tune.add_argument(
+        "--prune",
+        type=bool,
+        default=True,
+        help="stop trials whose first seed is below the median of the others at the same epoch",
+    )
+    tune.add_argument("--out", type=str, default="tune", help="folder of the study")
+    subcommands.add_subcommand("tune", tune, help="search for the best values of a config")
 
 
 def _add_classifier_commands(subcommands: Any) -> None:

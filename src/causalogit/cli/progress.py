@@ -29,10 +29,12 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def run_bars(unit: str = "steps") -> Iterator[Callable[[str, int, int], None]]:
+def run_bars(
+    unit: str = "steps", shown: int | None = None
+) -> Iterator[Callable[[str, int, int], None]]:
     """Yields `show(run, steps done, steps in all)`; a run's bar appears with its first step.
 
-    `unit` names what is counted, where it is not steps.
+    `unit` names what is counted, where it is not steps; `shown` is how many of the last bars stay.
     """
     bars: dict[str, TaskID] = {}
     columns = (
@@ -47,6 +49,8 @@ def run_bars(unit: str = "steps") -> Iterator[Callable[[str, int, int], None]]:
         def show(run: str, done: int, total: int) -> None:
             if run not in bars:
                 bars[run] = progress.add_task(run, total=total)
+                for past in progress.tasks[:-shown] if shown else ():
+                    past.visible = False
             progress.update(bars[run], completed=done)
 
         yield show

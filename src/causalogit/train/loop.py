@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ from causalogit.train.passes import measure_noise
 
 OnStep = Callable[[int, int], None]
 """`(steps done, steps in all)`."""
+
+OnEpoch = Callable[[int, float], None]
+"""`(epochs done, the validation metric select_by)`."""
 
 SELECTORS = ("accuracy/mean", "accuracy/worst_group")
 
@@ -88,14 +92,50 @@ class Trainer:
         Raises:
             Divergence: training left the numbers; the last good checkpoint stays.
         """
+        with self._own_random_state():
+            while self.epoch < self.config.optimizer.epochs:
+                self._train_epoch(on_step)
+            return self._test()
+
+    def validate(
+        self, on_step: OnStep | None = None, on_epoch: OnEpoch | None = None
+    ) -> dict[str, float]:
+        """Train to the last epoch and stop before the test, whose images are not read.
+
+        Args:
+            on_step: called after every training step.
+            on_epoch: called after every epoch, those of a resumed run first; what it raises ends
+                the run.
+
+        Returns:
+            Validation metrics of the selected epoch, after the method's last touch.
+
+        Raises:
+            Divergence: training left the numbers; the last good checkpoint stays.
+        """
+        with self._own_random_state():
+            told = 0
+            while True:
+                for row in self.history[told:]:
+                    if on_epoch:
+                        on_epoch(int(row["epoch"]), row[f"validation/{self.config.select_by}"])
+                told = len(self.history)
+                if self.epoch >= self.config.optimizer.epochs:
+                    break
+                self._train_epoch(on_step)
+            model = self._best(self.config.select_by)
+            self.method.finish(model)
+            return self._evaluate(model, "validation")
+
+    @contextmanager
+    def _own_random_state(self) -> Iterator[None]:
+        """The run's random state and what its folder holds of it; then the caller's, as it was."""
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
             torch.manual_seed(self.config.seed)
             if self.folder.state.is_file():
                 self._load_state()
-            while self.epoch < self.config.optimizer.epochs:
-                self._train_epoch(on_step)
-            return self._test()
+            yield
 
     def _train_epoch(self, on_step: OnStep | None) -> None:
         started = time.perf_counter()
@@ -162,9 +202,7 @@ class Trainer:
         for selector, best in self.best.items():
             epoch = int(best["epoch"])
             if epoch not in by_epoch:
-                model = copy.deepcopy(self.model)
-                model.load_state_dict(load_checkpoint(self.folder.best(selector))["model"])
-                by_epoch[epoch] = self._finished(model, epoch)
+                by_epoch[epoch] = self._finished(self._best(selector), epoch)
             model, selected[selector] = by_epoch[epoch]
             self._save_model(self.folder.selected(selector), model, epoch)
         row = {
@@ -187,6 +225,12 @@ class Trainer:
             row["noise"] = noise
         self.folder.finish(row, self.method, self.data.train)
         return row
+
+    def _best(self, selector: str) -> nn.Module:
+        """A copy of the model with the weights of the best epoch."""
+        model = copy.deepcopy(self.model)
+        model.load_state_dict(load_checkpoint(self.folder.best(selector))["model"])
+        return model
 
     def _budget(self) -> str:
         """What the run was told; masks learned from the meta set's are no more than budget B."""
@@ -316,3 +360,33 @@ def train(
     folder.begin(config)
     with folder:
         return trainer.run(on_step)
+
+
+def validate(
+    config: RunConfig,
+    out: Path,
+    *,
+    on_step: OnStep | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> dict[str, float]:
+    """Train one method without a test, or go on with what the folder holds of it.
+
+    Args:
+        config: what to run.
+        out: the run's folder, made if missing.
+        on_step: called after every training step.
+        on_epoch: called after every epoch; see `Trainer.validate`.
+
+    Returns:
+        Validation metrics of the selected epoch.
+
+    Raises:
+        ValueError: the folder holds a run of another config, or the config is wrong.
+        Divergence: training left the numbers.
+    """
+    folder = RunFolder(out)
+    folder.finished(config, resume=True)
+    trainer = Trainer(config, folder)
+    folder.begin(config)
+    with folder:
+        return trainer.validate(on_step, on_epoch)
