@@ -11,7 +11,7 @@ import yaml
 
 from causalogit.config import OptimizerConfig, config_from_dict
 from causalogit.core import Divergence
-from causalogit.train import loop
+from causalogit.train import loop, train, validate
 from causalogit.tuning import read_space, run, tune
 from causalogit.tuning.study import SharedStudy
 
@@ -55,7 +55,7 @@ def test_no_test_image_is_read(config, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "run_data", run_data)
     tuned = tune(config, SPACE, tmp_path / "tune", trials=2, seeds=[0, 1])
     assert reads == []
-    loop.train(tuned.config, tmp_path / "run")
+    train(tuned.config, tmp_path / "run")
     assert reads != []  # so it would have been seen
 
 
@@ -73,7 +73,7 @@ def test_a_trial_is_the_mean_of_its_seeds_and_the_best_is_a_config(config, tmp_p
         lines = list(csv.DictReader(file))
     assert [float(line["value"]) for line in lines] == [trial.value for trial in tuned.trials]
     assert not list(tmp_path.rglob("*.ckpt"))
-    row = loop.validate(replace(best, seed=1), tmp_path / "again")
+    row = validate(replace(best, seed=1), tmp_path / "again")
     assert row["accuracy/mean"] == tuned.best.values[1]
 
 

@@ -20,7 +20,7 @@ from causalogit.config import RunConfig
 from causalogit.core import Divergence
 from causalogit.methods import find_method
 from causalogit.train.checkpoint import write_json
-from causalogit.train.loop import train
+from causalogit.train.run import train
 
 Progress = Callable[[str, int, int], None]
 """`(run, steps done, steps in all)`."""

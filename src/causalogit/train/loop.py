@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from causalogit.config import RunConfig, config_to_dict
@@ -23,9 +22,9 @@ from causalogit.evaluate.metrics import (
     predict,
     test_metrics,
 )
-from causalogit.evaluate.modes import eval_mode
 from causalogit.methods import Task, build_method, run_data
 from causalogit.models import build_model
+from causalogit.train.begin import check_fit, make_fabric
 from causalogit.train.checkpoint import load_checkpoint, save_checkpoint
 from causalogit.train.environment import git_revision
 from causalogit.train.folder import RunFolder
@@ -55,7 +54,7 @@ class Trainer:
     def __init__(self, config: RunConfig, folder: RunFolder) -> None:
         self.config = config
         self.folder = folder
-        self.fabric = _fabric(config)
+        self.fabric = make_fabric(config)
         self.device = self.fabric.device
         self.data = run_data(config, self.device)
         model = build_model(
@@ -69,7 +68,7 @@ class Trainer:
         )
         self.model: nn.Module = self.fabric.to_device(model)
         few = self.data.train.batch(torch.arange(2)).to(self.device)
-        _check_fit(self.model, few.images, config)
+        check_fit(self.model, few.images, config)
         self.optimizer = build_optimizer(self.model, config.optimizer)
         self.schedule = build_schedule(self.optimizer, config.optimizer)
         self.generator = torch.Generator().manual_seed(config.seed)
@@ -309,84 +308,3 @@ class Trainer:
         if self.device.type == "cuda" and random["cuda"] is not None:
             torch.cuda.set_rng_state(random["cuda"], self.device)
         self.generator.set_state(random["generator"])
-
-
-def _fabric(config: RunConfig) -> Fabric:
-    accelerator = config.accelerator
-    if accelerator == "auto":  # not Apple's GPU: it has no float64, which class statistics need
-        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return Fabric(accelerator=accelerator, devices=1, precision=config.precision)
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(f"accelerator '{accelerator}' cannot be used here: {error}") from error
-
-
-def _check_fit(model: nn.Module, images: Tensor, config: RunConfig) -> None:
-    try:
-        with eval_mode(model), torch.no_grad():
-            model(images)
-    except (RuntimeError, AssertionError, ValueError) as error:
-        size = "x".join(map(str, images.shape[2:]))
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"model '{config.model}' does not take the {size} images of {config.data.source} "
-            f"({reason}): choose another model"
-        ) from error
-
-
-def train(
-    config: RunConfig, out: Path, *, resume: bool = False, on_step: OnStep | None = None
-) -> dict[str, Any]:
-    """Train one method; see `Trainer`.
-
-    Args:
-        config: what to run.
-        out: the run's folder, made if missing.
-        resume: go on with the run that the folder holds; a finished one is returned as it is.
-        on_step: called after every training step.
-
-    Returns:
-        The run's row of `results.json`.
-
-    Raises:
-        ValueError: the folder holds a run and `resume` is off, or the config is wrong.
-        Divergence: training left the numbers.
-    """
-    folder = RunFolder(out)
-    finished = folder.finished(config, resume)
-    if finished is not None:
-        return finished
-    trainer = Trainer(config, folder)  # a wrong config leaves no folder behind
-    folder.begin(config)
-    with folder:
-        return trainer.run(on_step)
-
-
-def validate(
-    config: RunConfig,
-    out: Path,
-    *,
-    on_step: OnStep | None = None,
-    on_epoch: OnEpoch | None = None,
-) -> dict[str, float]:
-    """Train one method without a test, or go on with what the folder holds of it.
-
-    Args:
-        config: what to run.
-        out: the run's folder, made if missing.
-        on_step: called after every training step.
-        on_epoch: called after every epoch; see `Trainer.validate`.
-
-    Returns:
-        Validation metrics of the selected epoch.
-
-    Raises:
-        ValueError: the folder holds a run of another config, or the config is wrong.
-        Divergence: training left the numbers.
-    """
-    folder = RunFolder(out)
-    folder.finished(config, resume=True)
-    trainer = Trainer(config, folder)
-    folder.begin(config)
-    with folder:
-        return trainer.validate(on_step, on_epoch)

@@ -1,0 +1,43 @@
+"""What must fit before a run begins: the device, the precision, the model."""
+
+from __future__ import annotations
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from causalogit.config import RunConfig
+from causalogit.evaluate.modes import eval_mode
+
+
+def make_fabric(config: RunConfig) -> Fabric:
+    """Lightning Fabric on the device and at the precision of the config.
+
+    Raises:
+        ValueError: there is no such device here.
+    """
+    accelerator = config.accelerator
+    if accelerator == "auto":  # not Apple's GPU: it has no float64, which class statistics need
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return Fabric(accelerator=accelerator, devices=1, precision=config.precision)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"accelerator '{accelerator}' cannot be used here: {error}") from error
+
+
+def check_fit(model: nn.Module, images: Tensor, config: RunConfig) -> None:
+    """Show the model a few images `(B, K, H, W)`.
+
+    Raises:
+        ValueError: it does not take images of this size.
+    """
+    try:
+        with eval_mode(model), torch.no_grad():
+            model(images)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        size = "x".join(map(str, images.shape[2:]))
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"model '{config.model}' does not take the {size} images of {config.data.source} "
+            f"({reason}): choose another model"
+        ) from error

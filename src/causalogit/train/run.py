@@ -1,0 +1,68 @@
+"""A run by its config and folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from causalogit.config import RunConfig
+from causalogit.train.folder import RunFolder
+from causalogit.train.loop import OnEpoch, OnStep, Trainer
+
+
+def train(
+    config: RunConfig, out: Path, *, resume: bool = False, on_step: OnStep | None = None
+) -> dict[str, Any]:
+    """Train one method; see `Trainer`.
+
+    Args:
+        config: what to run.
+        out: the run's folder, made if missing.
+        resume: go on with the run that the folder holds; a finished one is returned as it is.
+        on_step: called after every training step.
+
+    Returns:
+        The run's row of `results.json`.
+
+    Raises:
+        ValueError: the folder holds a run and `resume` is off, or the config is wrong.
+        Divergence: training left the numbers.
+    """
+    folder = RunFolder(out)
+    finished = folder.finished(config, resume)
+    if finished is not None:
+        return finished
+    trainer = Trainer(config, folder)  # a wrong config leaves no folder behind
+    folder.begin(config)
+    with folder:
+        return trainer.run(on_step)
+
+
+def validate(
+    config: RunConfig,
+    out: Path,
+    *,
+    on_step: OnStep | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> dict[str, float]:
+    """Train one method without a test, or go on with what the folder holds of it.
+
+    Args:
+        config: what to run.
+        out: the run's folder, made if missing.
+        on_step: called after every training step.
+        on_epoch: called after every epoch; see `Trainer.validate`.
+
+    Returns:
+        Validation metrics of the selected epoch.
+
+    Raises:
+        ValueError: the folder holds a run of another config, or the config is wrong.
+        Divergence: training left the numbers.
+    """
+    folder = RunFolder(out)
+    folder.finished(config, resume=True)
+    trainer = Trainer(config, folder)
+    folder.begin(config)
+    with folder:
+        return trainer.validate(on_step, on_epoch)
