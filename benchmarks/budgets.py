@@ -139,6 +139,18 @@ def differences(placed: Sequence[tuple[Place, Rows]]) -> str:
     return "\n".join(parts)
 
 
+def slim(place: Place, row: Mapping[str, Any]) -> dict[str, Any]:
+    """What was compared of a row; the whole of it is in the results.json of its own study."""
+    own = ("method", "variant", "seed", "setting", "revision")
+    kept = {name: row[name] for name in own if name in row}
+    return {
+        "place": place.title,
+        "budget": place.budget,
+        **kept,
+        "value": row["last"][place.metric],
+    }
+
+
 def main() -> None:
     """Write the page."""
     names = {source[0] for place in places() for source in (place.source, place.masked) if source}
@@ -147,7 +159,7 @@ def main() -> None:
         name: json.loads(file.read_text())["runs"] for name, file in files.items() if file.is_file()
     }
     placed = [(place, rows) for place in places() if (rows := place.rows(studies))]
-    kept = [{"place": place.title, **row} for place, rows in placed for row in rows]
+    kept = [slim(place, row) for place, rows in placed for row in rows]
     tables = {"summary": summary_markdown(placed), "differences": differences(placed)}
     write_page(PAGE, kept, tables)
 
