@@ -17,16 +17,17 @@ COMMAND = [
 
 
 def test_ctrl_c(tmp_path):
+    # a background job of a shell, as this test may be in, ignores Ctrl-C, and hands that on
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [*COMMAND, "--out", tmp_path],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # a shell's background job, as this test may be in, would have it ignore Ctrl-C
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
+    signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 120
     while len(list(tmp_path.glob("erm/*/state.ckpt"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
