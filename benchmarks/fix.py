@@ -23,7 +23,7 @@ from statistics import mean
 from typing import Any
 
 from benchmarks.page import Rows, interval, markdown, write_page
-from benchmarks.reliance import trained
+from benchmarks.reliance import parser_of, trained
 from benchmarks.study import ROOT
 from causalogit.cli.tables import spread
 from causalogit.config import DataConfig
@@ -129,16 +129,10 @@ def _counted(words: Sequence[str]) -> str:
 
 def main() -> None:
     """Make what is missing, then write the page's tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    for name in ("foregrounds", "backgrounds", "weights"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser = parser_of(__doc__, "runs/fix")
     parser.add_argument("--correlations", type=float, nargs="+", default=list(CORRELATIONS))
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--epochs", type=int, help="of the fix, for a try: no page is written then")
-    parser.add_argument("--out", type=Path, default=Path("runs/fix"))
     options = parser.parse_args()
     rows = []
     for correlation in options.correlations:

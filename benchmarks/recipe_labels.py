@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.recipe import METRICS, network, with_clp
-from benchmarks.study import Study, Variant, main
+from benchmarks.recipe import choice, network, with_clp
+from benchmarks.study import Variant, main
 from causalogit.config import RunConfig
 from causalogit.presets import load_preset
 
@@ -36,7 +36,7 @@ def speaking(method: str, label: str, *chosen: Any, **more: Any) -> Variant:
     return Variant(method, label, with_clp(network=network(*chosen, **more)))
 
 
-STUDY = Study(
+STUDY = choice(
     name="recipe_labels",
     settings={name: _many_validate(preset) for name, preset in PRESETS.items()},
     methods=("logit_adjustment", "meta_weight_net"),
@@ -51,10 +51,6 @@ STUDY = Study(
         speaking("clp_adjusted", "target 1, gated", "expert_target", 1.0, gated=True),
         speaking("clp_adjusted", "target 5, gated", "expert_target", 5.0, gated=True),
     ),
-    metrics=METRICS,
-    against=(),
-    seeds=tuple(range(10, 15)),
-    judged_on="validation",
 )
 
 if __name__ == "__main__":

@@ -142,16 +142,21 @@ def ranks_markdown(rows: Rows) -> str:
     return "".join(lines)
 
 
-def main() -> None:
-    """Make what is missing, then write the page's tables."""
+def parser_of(description: str | None, out: str) -> argparse.ArgumentParser:
+    """Options of a study on classifiers of pets: what to compose from, weights, seeds, a folder."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     for name in ("foregrounds", "backgrounds", "weights"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--out", type=Path, default=Path("runs/reliance"))
-    options = parser.parse_args()
+    parser.add_argument("--out", type=Path, default=Path(out))
+    return parser
+
+
+def main() -> None:
+    """Make what is missing, then write the page's tables."""
+    options = parser_of(__doc__, "runs/reliance").parse_args()
     rows = []
     for masks in MASKS:
         for correlation in CORRELATIONS:

@@ -162,7 +162,7 @@ TIMM = ["--model.architecture", "test_resnet"]
         (spoil_class, ["discs:make"], r"photos/hot has no images: remove the folder"),
         (spoil_onnx, ["three.onnx"], r"has 3 outputs, the photos 2 classes \(cold, hot\)"),
         (spoil_onnx, ["fixed.onnx"], r"fixed\.onnx does not take .* set data.image_size to 32"),
-        (spoil_onnx, ["bad.onnx"], r"bad\.onnx is not an ONNX file that can be read"),
+        (spoil_onnx, ["bad.onnx"], r"bad\.onnx is not a model that onnxruntime reads"),
         (spoil_pickle, ["model.pth"], r"model\.pth is no file of weights alone, and to read"),
         (spoil_pickle, ["model.pth", *TIMM], r"model\.pth cannot be read safely"),
         (spoil_weights, ["other.pth"], r"other\.pth holds weights alone: say what they belong to"),

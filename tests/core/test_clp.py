@@ -8,12 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import timm
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.optim import SGD
-from torch.utils.data import DataLoader, TensorDataset
 
 from causalogit.core import (
     FORMS,
@@ -23,61 +21,16 @@ from causalogit.core import (
     ClassStatistics,
     Guard,
     MetaObjective,
-    Pace,
     PerturbationNetwork,
     PerturbedLogits,
     Solver,
 )
 
-from .nets import OPTIMIZERS, MakeOptimizer, batch, plain_step, small_net
+from .nets import OPTIMIZERS, batch, plain_step, small_net
+from .perturbers import keep, meta_batches, perturber, remove
 
 SOLVERS: tuple[Solver, ...] = ("exact", "finite_difference", "last_layer", "unroll")
 Pair = tuple[Tensor, Tensor]
-
-
-def keep(images: Tensor, masks: Tensor, labels: Tensor) -> Tensor:
-    return masks * images
-
-
-def remove(images: Tensor, masks: Tensor, labels: Tensor) -> Tensor:
-    return (1 - masks) * images
-
-
-def masks_for(images: Tensor) -> Tensor:
-    """The left part is the object."""
-    masks = torch.zeros_like(images[:, :1])
-    masks[..., :2] = 1
-    return masks
-
-
-def said_of(labels: Tensor) -> Tensor:
-    """Log-probabilities that are nearly right."""
-    return (4 * torch.nn.functional.one_hot(labels.roll(1), 3).double()).log_softmax(1).float()
-
-
-def meta_batches(count: int = 2) -> list[tuple[Tensor, Tensor, Tensor]]:
-    pairs = [batch(5, seed=100 + i) for i in range(count)]
-    return [(images, labels, masks_for(images)) for images, labels in pairs]
-
-
-def perturber(
-    model: nn.Module,
-    make: MakeOptimizer,
-    solver: Solver = "exact",
-    form: str = "vector",
-    **more: Any,
-) -> CausalLogitPerturbation:
-    return CausalLogitPerturbation(
-        model,
-        make(model),
-        meta_batches(),
-        3,
-        factual=keep,
-        counterfactual=remove,
-        network=PerturbationNetwork(10, 3, form),
-        solver=solver,
-        **more,
-    )
 
 
 # --- a step of CLP leaves the classifier as a plain step with the same delta would --------------
@@ -303,121 +256,3 @@ def test_a_batch_of_one(solver: Solver) -> None:
     model[1].eval()
     metrics = perturber(model, OPTIMIZERS["nesterov"], solver).step(*batch(1))
     assert all(math.isfinite(v) for v in metrics.values())
-
-
-# --- looking, saving, resuming -------------------------------------------------------------------
-
-
-def test_looking_at_delta_updates_nothing() -> None:
-    model = small_net()
-    network = PerturbationNetwork(10, 3, "expert")
-    clp = CausalLogitPerturbation(
-        model, OPTIMIZERS["nesterov"](model), meta_batches(), 3, network=network, pace=Pace(9.0)
-    )
-    images, labels = batch(8)
-    clp.step(images, labels, spurious=said_of(labels))
-    before = copy.deepcopy((clp.state_dict(), model.state_dict()))
-    values, delta = clp.perturbation(images, labels, said_of(labels))
-    torch.testing.assert_close((clp.state_dict(), model.state_dict()), before, rtol=0, atol=0)
-    assert values.shape == (8, 10)
-    assert not delta.requires_grad
-    again = clp.perturbation(images[:1], labels[:1], said_of(labels[:1]))
-    torch.testing.assert_close(again[1], delta[:1])  # a sample's delta is its own, dropout is off
-
-
-@pytest.mark.parametrize("form", ["vector", "expert"])
-def test_training_goes_on_where_a_checkpoint_stopped(form: str) -> None:
-    def run() -> tuple[CausalLogitPerturbation, nn.Module]:
-        model = small_net()
-        network = PerturbationNetwork(10, 3, form)
-        optimizer = OPTIMIZERS["nesterov"](model)
-        clp = CausalLogitPerturbation(
-            model, optimizer, meta_batches(1), 3, network=network, pace=Pace(9.0)
-        )
-        return clp, model
-
-    def play(clp: CausalLogitPerturbation, seeds: range) -> dict[str, float]:
-        metrics = {}
-        for seed in seeds:
-            images, labels = batch(8, seed=seed)
-            torch.manual_seed(seed)
-            metrics = clp.step(images, labels, spurious=said_of(labels))
-            if seed % 2:
-                clp.end_epoch()
-        return metrics
-
-    first, model = run()
-    play(first, range(3))
-    second, twin = run()
-    twin.load_state_dict(model.state_dict())
-    second.optimizer.load_state_dict(copy.deepcopy(first.optimizer.state_dict()))
-    second.load_state_dict(copy.deepcopy(first.state_dict()))
-    assert play(second, range(3, 6)) == play(first, range(3, 6))
-    torch.testing.assert_close(twin.state_dict(), model.state_dict(), rtol=0, atol=0)
-    torch.testing.assert_close(second.state_dict(), first.state_dict(), rtol=0, atol=0)
-
-
-# --- models that others wrote --------------------------------------------------------------------
-
-
-def timm_model(name: str) -> nn.Module:
-    small = {"img_size": 32, "patch_size": 8} if name.startswith("vit") else {}
-    return timm.create_model(name, num_classes=5, pretrained=False, **small)
-
-
-@pytest.mark.parametrize("name", ["resnet18", "vit_tiny_patch16_224"])
-def test_timm_models_take_a_step(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    model = timm_model(name)
-    twin = copy.deepcopy(model)
-    images, labels = batch(4, side=32, channels=3, num_classes=5)
-    clp = CausalLogitPerturbation(model, OPTIMIZERS["nesterov"](model), [(images, labels)], 5)
-    metrics = clp.step(images, labels)
-    assert not caplog.records  # in forward mode, attention too
-    assert metrics["hypergradient/norm"] > 0
-    assert all(math.isfinite(v) for v in metrics.values())
-    assert any(
-        not torch.equal(a, b) for a, b in zip(model.parameters(), twin.parameters(), strict=True)
-    )
-
-
-def test_fused_attention_takes_the_saliency_term_too() -> None:
-    model = timm_model("vit_tiny_patch16_224")
-    images, labels = batch(2, side=32, channels=3, num_classes=5)
-    clp = CausalLogitPerturbation(
-        model, OPTIMIZERS["sgd"](model), [(images, labels)], 5, saliency_weight=1.0
-    )
-    metrics = clp.step(images, labels, masks_for(images))
-    assert all(math.isfinite(v) for v in metrics.values())
-
-
-def test_a_meta_loader_that_draws_leaves_plain_training_alone() -> None:
-    model = small_net()
-    images, labels = batch(12)
-    loader = DataLoader(TensorDataset(images, labels), batch_size=4, shuffle=True)
-    clp = CausalLogitPerturbation(model, OPTIMIZERS["sgd"](model), loader, 3)
-    twin = copy.deepcopy(model)
-    start = torch.get_rng_state()
-    clp.step(*batch(8))
-    after = torch.get_rng_state()
-    torch.set_rng_state(start)
-    twin(batch(8)[0])
-    assert torch.equal(torch.get_rng_state(), after)
-    first, second = (next(clp._meta).images for _ in range(2))
-    assert not torch.equal(first, second)
-
-
-def test_autocast_sees_the_new_network_in_equation_10() -> None:
-    model = small_net().float()
-    network = PerturbationNetwork(10, 3, "target", bound=None)
-    clp = CausalLogitPerturbation(
-        model,
-        OPTIMIZERS["sgd"](model),
-        [batch(4)],
-        3,
-        network=network,
-        network_optimizer=torch.optim.SGD(network.parameters(), lr=1e6),
-    )
-    images, labels = batch(8)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        metrics = clp.step(images.float(), labels)
-    assert metrics["delta/label"] != 0

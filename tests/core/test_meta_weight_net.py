@@ -102,10 +102,12 @@ def test_a_step_is_meta_weight_net_s(solver: Solver) -> None:
             w = net(losses.detach()[:, None]).sigmoid().squeeze(1)
             return (w / w.sum() * losses).sum(), w
 
-        def stepped(gradients: tuple[Tensor, ...]) -> dict[str, tuple[Tensor, Tensor]]:
+        def stepped(
+            gradients: tuple[Tensor, ...], weights: dict[str, Tensor] = weights
+        ) -> dict[str, tuple[Tensor, Tensor]]:
             """Every weight's next momentum and next value."""
             moved = {}
-            for (n, p), g in zip(weights.items(), gradients, strict=True):  # noqa: B023
+            for (n, p), g in zip(weights.items(), gradients, strict=True):
                 buffer = momentum * buffers[n] + g + decay * p
                 moved[n] = (buffer, p - eta1 * buffer)
             return moved

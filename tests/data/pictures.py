@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from causalogit.data.compose import ComposeConfig
+
+SIZE = 16
 
 
 def cut_out(draws: np.random.Generator, height: int = 12, width: int = 9) -> Image.Image:
@@ -29,3 +34,19 @@ def write_pictures(root: Path, objects: dict[str, int], scenes: dict[str, int]) 
             (root / kind / name).mkdir(parents=True)
             for index in range(count):
                 make(draws).save(root / kind / name / f"{index:03d}.png")
+
+
+def config_of(root: Path, **changes: object) -> ComposeConfig:
+    """Two classes in two places, from `root/objects` and `root/scenes`."""
+    config = ComposeConfig(
+        str(root / "objects"),
+        str(root / "scenes"),
+        {"cat": "forest", "dog": "sea"},
+        correlation=0.9,
+        train=40,
+        meta=8,
+        validation=8,
+        test=12,
+        size=SIZE,
+    )
+    return replace(config, **changes)

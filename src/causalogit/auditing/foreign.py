@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from causalogit.auditing.config import ModelConfig
 from causalogit.auditing.subject import Subject
 from causalogit.config.check import one_line
+from causalogit.onnx_session import open_onnx
 
 SCRIPTS: Final = (".pt", ".pth", ".ts")
 
@@ -26,23 +27,7 @@ def read_onnx(path: Path, config: ModelConfig) -> Subject:
     Raises:
         ValueError: onnxruntime is missing, the file is damaged, or its input is no batch of images.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ValueError(
-            f"{path} is an ONNX file: install onnxruntime for it, pip install 'causalogit[onnx]'"
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # onnxruntime has a class for each kind of damage
-        raise ValueError(
-            f"{path} is not an ONNX file that can be read ({one_line(error)})"
-        ) from error
+    session = open_onnx(path, "onnx", gpu=False)
     inputs = session.get_inputs()
     shape = inputs[0].shape if len(inputs) == 1 else []
     if len(shape) != 4 or inputs[0].type != "tensor(float)":

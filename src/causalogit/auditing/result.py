@@ -166,11 +166,7 @@ class Audit:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the pictures as plain values, as `audit.json` has it."""
-        fields = {name: value for name, value in vars(self).items() if name != "pictures"}
-        plain: dict[str, Any] = json.loads(
-            json.dumps({"version": 1, **fields}, default=asdict, allow_nan=False)
-        )
-        return plain
+        return as_plain({name: value for name, value in vars(self).items() if name != "pictures"})
 
     def to_json(self, path: Path) -> Path:
         """Write `audit.json`; its schema is the file `SCHEMA`."""
@@ -224,3 +220,11 @@ def _columns(name: str, value: Estimate | float | None) -> dict[str, Any]:
         f"{name}_high": value.high,
         f"{name}_n": value.n,
     }
+
+
+def as_plain(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Results as a JSON file holds them, with the version of its schema."""
+    plain: dict[str, Any] = json.loads(
+        json.dumps({"version": 1, **fields}, default=asdict, allow_nan=False)
+    )
+    return plain

@@ -16,10 +16,10 @@ from causalogit.auditing.checkpoint import load_subject
 from causalogit.auditing.photos import from_run, from_source
 from causalogit.auditing.subject import of_module
 from causalogit.auditing.verdict import lead
-from causalogit.cli.device import find_device
 from causalogit.cli.progress import run_bars
 from causalogit.data import Samples
 from causalogit.masks import Segmenter, find_segmenter
+from causalogit.train.begin import find_device
 from causalogit.train.load import load_model
 
 

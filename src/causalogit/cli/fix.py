@@ -10,10 +10,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from causalogit.auditing import Estimate
-from causalogit.cli.device import find_device
 from causalogit.cli.progress import run_bars
 from causalogit.fixing import Change, FixConfig, Fixed
 from causalogit.fixing import fix as run_fix
+from causalogit.train.begin import find_device
 
 
 def fix(config: FixConfig, classifier: str, out: str) -> None:

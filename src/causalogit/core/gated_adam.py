@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,11 +25,11 @@ class GatedAdam(Adam):
     """
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Any = None) -> Any:
         """One step."""
         held = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
         before = [p.clone() for p in held]
-        loss: float | None = super().step(closure)
+        loss = super().step(closure)
         betas = {p: group["betas"] for group in self.param_groups for p in group["params"]}
         for parameter, start in zip(held, before, strict=True):
             gate = _gate(self.state[parameter], *betas[parameter])

@@ -22,10 +22,14 @@ class Images(Protocol):
     """
 
     @property
-    def shape(self) -> tuple[int, int, int]: ...  # noqa: D102
+    def shape(self) -> tuple[int, int, int]:
+        """See above."""
+        ...
 
     @property
-    def has_masks(self) -> bool: ...  # noqa: D102
+    def has_masks(self) -> bool:
+        """See above."""
+        ...
 
     def __len__(self) -> int: ...
 

@@ -21,9 +21,12 @@ def accuracy_change(before: Audit, after: Audit, chosen: Tensor | None = None) -
     first, last = (_right(own, "as_is") for own in (before, after))
     if chosen is not None:
         first, last = first[chosen], last[chosen]
-    values = share(first), share(last), paired_difference(last, first)
-    assert None not in values  # an audit has photos
-    return Change(*values)  # type: ignore[arg-type]
+    before_, after_ = share(first), share(last)
+    difference = paired_difference(last, first)
+    assert before_ is not None  # an audit has photos
+    assert after_ is not None
+    assert difference is not None
+    return Change(before_, after_, difference)
 
 
 def reliance_change(before: Audit, after: Audit, chosen: Tensor | None = None) -> Change | None:

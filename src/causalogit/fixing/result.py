@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from causalogit.auditing import Audit, Estimate
-from causalogit.auditing.result import Word
+from causalogit.auditing.result import Word, as_plain
 from causalogit.fixing.masked import Masks
 from causalogit.train.checkpoint import write_json, write_text
 
@@ -176,10 +175,7 @@ class Fixed:
             }
         if self.gap is not None:
             fields["gap"] = asdict(self.gap) | {"closed": self.gap.closed}
-        plain: dict[str, Any] = json.loads(
-            json.dumps({"version": 1, **fields}, default=asdict, allow_nan=False)
-        )
-        return plain
+        return as_plain(fields)
 
     def to_json(self, path: Path) -> Path:
         """Write `fix.json`; its schema is the file `SCHEMA`."""

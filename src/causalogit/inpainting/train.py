@@ -29,6 +29,7 @@ from causalogit.inpainting.holes import drawn_holes
 from causalogit.inpainting.report import report_on
 from causalogit.methods import run_data
 from causalogit.models import seeded
+from causalogit.train.begin import find_device
 from causalogit.train.checkpoint import (
     load_checkpoint,
     save_checkpoint,
@@ -71,7 +72,7 @@ def train_inpainter(
     if (folder / "report.json").is_file():
         report: dict[str, Any] = json.loads((folder / "report.json").read_text())
         return report
-    device = _device(config.device)
+    device = find_device(config.device)
     data = run_data(RunConfig(seed=config.seed, data=config.data), device)
     if not (data.train.has_masks and data.validation.has_masks):
         raise ValueError(
@@ -182,15 +183,6 @@ def _descend(optimizer: Adam, loss: Tensor) -> None:
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device '{name}' cannot be used here: set it to auto") from error
 
 
 def _plain(config: InpaintingConfig) -> dict[str, Any]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from causalogit.masks.download import weights_file
 from causalogit.masks.squares import as_squares, back_to_size
+from causalogit.onnx_session import need_onnxruntime, open_onnx
 
 Triple = tuple[float, float, float]
 
@@ -80,7 +81,9 @@ class OnnxSegmenter:
 
     def __init__(self, model: OnnxModel, path: Path | None = None) -> None:
         self.model = model
-        self._session, file = _session(model, path)
+        need_onnxruntime(model.file, "masks")  # before megabytes are downloaded
+        file = path or weights_file(_URL + model.file, model.md5)
+        self._session = open_onnx(file, "masks")
         batch, *shape = self._session.get_inputs()[0].shape
         output = self._session.get_outputs()[0].shape
         if len(shape) != 3 or shape[0] not in (3, "3") or len(output) != 4:
@@ -114,23 +117,3 @@ class OnnxSegmenter:
         name = self._session.get_inputs()[0].name
         output = self._session.run(None, {name: images.cpu().numpy()})[0]
         return torch.from_numpy(output[:, :1]).float()
-
-
-def _session(model: OnnxModel, path: Path | None) -> tuple[Any, Path]:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ValueError(
-            f"{model.file} is run by onnxruntime, which is missing: pip install 'causalogit[masks]'"
-        ) from error
-    file = path or weights_file(_URL + model.file, model.md5)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3  # errors alone: they come back as exceptions
-    there = onnxruntime.get_available_providers()
-    wanted = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in there]
-    try:
-        return onnxruntime.InferenceSession(str(file), options, providers=wanted), file
-    except Exception as error:  # onnxruntime's own, of many kinds
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{file} is not a model that onnxruntime reads ({reason})") from error

@@ -37,7 +37,9 @@ class SquareSegmenter(Segmenter, Protocol):
     """
 
     @property
-    def side(self) -> int: ...  # noqa: D102
+    def side(self) -> int:
+        """See above."""
+        ...
 
 
 def find_segmenter(name: str, path: Path | None = None) -> SquareSegmenter:

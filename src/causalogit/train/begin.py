@@ -10,6 +10,20 @@ from causalogit.config import RunConfig
 from causalogit.evaluate.modes import eval_mode
 
 
+def find_device(name: str) -> torch.device:
+    """A device by its name; "auto" is the GPU where there is one.
+
+    Raises:
+        ValueError: it cannot be used here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device '{name}' cannot be used here: set it to auto") from error
+
+
 def make_fabric(config: RunConfig) -> Fabric:
     """Lightning Fabric on the device and at the precision of the config.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from causalogit.config import RunConfig, config_from_dict
@@ -155,6 +156,6 @@ def _perturbations(folder: RunFolder) -> Perturbations | None:
         return None
     with safe_open(folder.perturbation, "pt") as file:
         names = json.loads(file.metadata()["characteristics"])
-        tensors = {field: file.get_tensor(field) for field in file.keys()}  # noqa: SIM118
-        output = next(tensors.pop(name) for name in OUTPUTS if name in tensors)
-        return Perturbations(names, output=output, **tensors)
+    tensors = load_file(folder.perturbation)
+    output = next(tensors.pop(name) for name in OUTPUTS if name in tensors)
+    return Perturbations(names, output=output, **tensors)

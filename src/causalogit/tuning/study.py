@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -231,9 +232,5 @@ def require_optuna() -> None:
     Raises:
         ValueError: Optuna is missing.
     """
-    try:
-        import optuna  # noqa: F401
-    except ImportError as error:
-        raise ValueError(
-            "tuning needs Optuna, which is missing: pip install 'causalogit[tune]'"
-        ) from error
+    if find_spec("optuna") is None:
+        raise ValueError("tuning needs Optuna, which is missing: pip install 'causalogit[tune]'")

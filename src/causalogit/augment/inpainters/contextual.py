@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from causalogit.augment.inpainters.holes import holes_of
@@ -74,7 +74,7 @@ def read_inpainter(path: Path) -> Contextual:
     try:
         with safe_open(path, "pt") as file:
             about = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        weights = load_file(path)
         network = InpaintingNetwork(Settings(**json.loads(about[_KEY])))
         network.load_state_dict(weights)
     except Exception as error:  # of safetensors, of torch, or a key that is missing

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from causalogit.onnx_session import open_onnx
+
 Paint = Callable[[Tensor, Tensor], Tensor]
 """Images `(B, 3, H, W)` in [0, 1] and holes `(B, 1, H, W)` of 0 and 1 in, painted images out."""
 
@@ -75,23 +77,7 @@ def back_to(painted: Tensor, images: Tensor) -> Tensor:
 
 
 def _onnx(path: Path) -> tuple[Paint, int | None]:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ValueError(
-            f"{path} is run by onnxruntime, which is missing: pip install 'causalogit[onnx]'"
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3  # errors alone: they come back as exceptions
-    there = onnxruntime.get_available_providers()
-    wanted = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in there]
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=wanted)
-    except Exception as error:  # onnxruntime's own, of many kinds
-        raise ValueError(
-            f"{path} is not a model that onnxruntime reads ({_one_line(error)})"
-        ) from error
+    session = open_onnx(path, "onnx")
     inputs = session.get_inputs()
     shapes = {len(i.shape) == 4 and i.shape[1]: i for i in inputs}
     if len(inputs) != 2 or set(shapes) != {1, 3}:
