@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -148,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _dispatch(parser, parsed)
     except (ValueError, Divergence, OSError) as error:
-        sys.stderr.write(f"causalogit: {error}\n")
+        sys.stderr.write(f"causalogit: {error}{_remedy(error)}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write(
@@ -156,6 +157,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 130
     return 0
+
+
+def _remedy(error: Exception) -> str:
+    """What to do about an error of the system that says nothing of it."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return ": make room on the disk, then give the same command again" if full else ""
 
 
 def _parser(description: str | None, command: str = "COMMAND") -> ArgumentParser:

@@ -286,9 +286,10 @@ class Trainer:
         )
 
     def _load_state(self) -> None:
+        state = load_checkpoint(self.folder.state)
         try:
-            self._restore(load_checkpoint(self.folder.state))
-        except (KeyError, RuntimeError) as error:
+            self._restore(state)
+        except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(
                 f"{self.folder.state} was written by another version of causalogit and cannot be "
                 f"gone on with ({error}): begin a new run in another folder"
