@@ -88,7 +88,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} is not a checkpoint that can be read safely ({type(error).__name__}): it is "
             "truncated, holds code, or comes from elsewhere"
         ) from error
-    parts = (state.get("model"), state.get("config")) if isinstance(state, dict) else (None,)
-    if not all(isinstance(part, Mapping) for part in parts):
+    if not isinstance(state, dict) or not all(
+        isinstance(state.get(part), Mapping) for part in ("model", "config")
+    ):
         raise ValueError(f"{path} is not a checkpoint of causalogit: it has no model and config")
     return state
