@@ -18,7 +18,7 @@ from causalogit.core.classifier import Classifier, Parameters
 from causalogit.core.guard import Guard
 from causalogit.core.hypergradient import Solver, VirtualStep, output_gradient
 from causalogit.core.lookahead import check_optimizer
-from causalogit.core.losses import saliency_penalty
+from causalogit.core.losses import precise, saliency_penalty
 from causalogit.core.meta import MaskedTransform, MetaBatch, MetaObjective
 from causalogit.core.pace import Pace
 from causalogit.core.perturbation import PerturbationNetwork
@@ -148,7 +148,7 @@ class CausalLogitPerturbation:
             return {"skipped": 1.0}
         restore, undo = self.classifier.random_state(), self.classifier.buffer_state()
         logits, features = self.classifier(images)  # one forward, for Eq. 8 and Eq. 10
-        plain_loss = F.cross_entropy(logits.detach(), labels)
+        plain_loss = F.cross_entropy(precise(logits.detach()), labels)
         if not self.guard.factor("loss", plain_loss.item()):
             undo()
             return {"skipped": 1.0}
