@@ -142,6 +142,7 @@ def test_one_bad_pixel_is_enough_to_leave_the_step_out(
     images[(count - 1, *place)] = value
     before = {name: tensor.clone() for name, tensor in clp.classifier.model.state_dict().items()}
     assert clp.step(images, labels) == {"skipped": 1.0}
+    assert clp.guard.skipped == {"images": 1}
     after = clp.classifier.model.state_dict()
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
     assert is_finite(clp)
