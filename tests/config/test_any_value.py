@@ -83,7 +83,7 @@ def test_any_value_in_place_of_a_config(content):
     [
         (("seed",), None, "seed is null: give a value, or leave it out for its default"),
         (("std",), (0.5, math.nan), "std is nan: give a number"),
-        (("data", "long_tail"), None, r"data\.long_tail is null"),
+        (("data", "long_tail"), None, "a section does not fit its field"),
         (("clp", "network", "hidden"), None, r"clp\.network\.hidden is null"),
         (("optimizer", "momentum"), math.nan, r"optimizer\.momentum is nan: give a number"),
         (("checkpoint_every",), 10**5000, r"checkpoint_every is beyond 2\*\*63: give a smaller"),

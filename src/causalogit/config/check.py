@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import cache
 from types import NoneType
 from typing import Any, get_args, get_type_hints
@@ -43,6 +43,7 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 
+@dataclass(frozen=True)  # the parser flattens dataclasses whose bases are dataclasses, too
 class Section:
     """A part of a config; refuses what the parser lets through whatever a field's type is.
 

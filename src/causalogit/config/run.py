@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-from causalogit.config.check import Section, require, require_normalisation
+from causalogit.config.check import Section, one_line, require, require_normalisation
 from causalogit.config.clp import ClpConfig
 from causalogit.config.controls import ControlsConfig
 from causalogit.config.data import DataConfig
@@ -79,5 +79,9 @@ def config_from_dict(content: Mapping[str, Any]) -> RunConfig:
     parser.add_class_arguments(RunConfig, "config")
     try:
         return cast(RunConfig, parser.instantiate(parser.parse_object({"config": content})).config)
-    except (ArgumentError, TypeError, OverflowError) as error:
+    except ArgumentError as error:
         raise ValueError(f"config: {error}") from error
+    except (TypeError, OverflowError) as error:  # what the parser trips over
+        raise ValueError(
+            f"config: a value or a section does not fit its field ({one_line(error)})"
+        ) from error
