@@ -20,6 +20,7 @@ from causalogit.data.masking import MasksConfig
 from causalogit.fixing import FixConfig
 from causalogit.inpainting import InpaintingConfig
 from causalogit.presets import preset_names, preset_path
+from causalogit.train.together import started_together
 
 _Config = TypeVar(
     "_Config", RunConfig, ComposeConfig, MasksConfig, AuditConfig, FixConfig, InpaintingConfig
@@ -146,6 +147,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     parsed = parser.parse_args(_with_preset_files(given))
     try:
+        if started_together() > 1 and parsed.command != "train":
+            raise ValueError(
+                f"torchrun has started {started_together()} processes, and `{parsed.command}` is "
+                "for one: start it without torchrun (only `train` shares its work)"
+            )
         _dispatch(parser, parsed)
     except (ValueError, Divergence, OSError) as error:
         sys.stderr.write(f"causalogit: {error}\n")

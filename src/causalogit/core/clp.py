@@ -18,6 +18,7 @@ from causalogit.core.characteristics import THE_TEN, CharacteristicTable, ClassS
 from causalogit.core.classifier import Classifier, Parameters
 from causalogit.core.guard import Guard
 from causalogit.core.hypergradient import Solver, VirtualStep, output_gradient
+from causalogit.core.inputs import usable
 from causalogit.core.lookahead import check_optimizer
 from causalogit.core.losses import saliency_penalty
 from causalogit.core.meta import MaskedTransform, MetaBatch, MetaObjective
@@ -156,7 +157,9 @@ class CausalLogitPerturbation:
         """
         device = images.device
         processes.check_alike(len(images), device)
-        if not processes.everywhere(self._usable(images, labels, masks), device):
+        if not processes.everywhere(
+            usable(self.guard, self.classifier.num_classes, images, labels, masks), device
+        ):
             return {"skipped": 1.0}
         restore, undo = self.classifier.random_state(), self.classifier.buffer_state()
         extra, saliency = self._saliency(images, masks, labels)
@@ -254,35 +257,6 @@ class CausalLogitPerturbation:
         self.pace.left = state["pace"]
         self.steps = state["steps"]
         self._random = state["random"]
-
-    def _usable(self, images: Tensor, labels: Tensor, masks: Tensor | None) -> bool:
-        classes = self.classifier.num_classes
-        if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
-            raise ValueError(
-                f"labels are {labels.dtype} {tuple(labels.shape)}: give int64 labels, "
-                f"({len(images)},), one for each image"
-            )
-        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
-            raise ValueError(
-                f"labels go from {int(labels.min())} to {int(labels.max())}, but there are "
-                f"{classes} classes: give labels from 0 to {classes - 1}"
-            )
-        if not self.guard.finite("images", images):
-            return False
-        if masks is None:
-            return True
-        if masks.shape != (len(images), 1, *images.shape[2:]) or not masks.is_floating_point():
-            raise ValueError(
-                f"masks are {masks.dtype} {tuple(masks.shape)} for images {tuple(images.shape)}: "
-                "give float masks (B, 1, H, W) in [0, 1]"
-            )
-        if not self.guard.finite("masks", masks):
-            return False
-        if masks.min() < 0 or masks.max() > 1:
-            raise ValueError(
-                f"masks go from {masks.min():g} to {masks.max():g}: scale them to [0, 1]"
-            )
-        return True
 
     @contextmanager
     def _draws_of_its_own(self) -> Iterator[None]:

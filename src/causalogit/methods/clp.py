@@ -22,7 +22,7 @@ from causalogit.core import (
     Pace,
     PerturbationNetwork,
 )
-from causalogit.data import Batch, endless_batches
+from causalogit.data import Batch
 from causalogit.methods.base import Budget, Method, Metrics, Task, method
 from causalogit.methods.masked import factual, meta_objective
 from causalogit.methods.refit import refit_last_layer
@@ -65,6 +65,7 @@ class Clp(Method):
     title = "CLP, as published"
     budget: ClassVar[Budget] = "B"
     form: ClassVar[str] = "vector"
+    parallel = True
     bound: ClassVar[float] = 1.0
     learning_rate: ClassVar[float] = 1e-3
     pace: ClassVar[float] = 1.0
@@ -79,11 +80,10 @@ class Clp(Method):
         config = task.config.clp
         names = self.characteristics(config)
         network = self._network(len(names))
-        meta = endless_batches(task.data.meta, config.meta_batch_size, task.generator, task.device)
         self.clp = CausalLogitPerturbation(
             task.model,
             task.optimizer,
-            ((batch.images, batch.labels, batch.masks) for batch in meta),
+            ((batch.images, batch.labels, batch.masks) for batch in task.meta_batches()),
             task.data.num_classes,
             network=network,
             network_optimizer=self._optimizer(network),
@@ -238,7 +238,8 @@ class ClpFactual(Clp):
 
     Factual augmentation takes away what it can of the background. The perturbation says what still
     shows of it (`visible_expert`), so that the classifier has nothing to learn from that either,
-    and the network learns how far to believe it. The classifier learns from the meta loss as well.
+    and the network learns how far to believe it. The classifier learns from the meta loss as well,
+    and its last layer is in the end drawn a quarter of the way to a refit on the meta images.
     """
 
     name = "clp_factual"
@@ -247,6 +248,7 @@ class ClpFactual(Clp):
     form: ClassVar[str] = "expert"
     pace: ClassVar[float] = 10.0
     meta_weight: ClassVar[float] = 1.0
+    refit: ClassVar[float] = 0.25
     expert_name: ClassVar[ExpertName] = "visible"
 
     def __init__(self, task: Task) -> None:

@@ -12,6 +12,7 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import LinearLR
 
 from causalogit.config import ExpertName
+from causalogit.core import processes
 from causalogit.data import Batch
 from causalogit.data.streams import draws_at, epoch_order
 from causalogit.methods.base import Task
@@ -149,6 +150,7 @@ class CrossFitted:
                     optimizer.step()
                     decay.step()
             network.eval()
+            processes.copy_from_first(network.state_dict().values())
 
     def _places(self, number: int, weights: Tensor | None) -> Iterator[Tensor]:
         """Batches of places in the training set, epoch after epoch, of the other half."""
