@@ -121,7 +121,7 @@ def test_a_run_goes_on_with_as_many_processes_only(folder: Path) -> None:
 def test_what_cannot_be_shared_is_refused(folder: Path) -> None:
     for rank in range(2):
         method, size = torch.load(folder / f"refused-{rank}.pt")
-        assert "'jtt' runs in one process" in method
+        assert "'jtt' looks at whole batches" in method
         assert "optimizer.batch_size is 21" in size
 
 
@@ -131,3 +131,20 @@ def test_other_commands_are_for_one_process(
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert main(["methods"]) == 1
     assert "start it without torchrun" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_a_run_in_pieces_learns_the_same(name: str, tmp_path: Path) -> None:
+    pieces = replace(CONFIG.optimizer, pieces=3)
+    train(RUNS[name], tmp_path / "whole")
+    train(replace(RUNS[name], optimizer=pieces), tmp_path / "pieces")
+    for key, value in weights(tmp_path / "whole").items():
+        torch.testing.assert_close(
+            weights(tmp_path / "pieces")[key], value, rtol=0, atol=EQUAL[name]
+        )
+
+
+def test_methods_that_look_at_whole_batches_take_no_pieces(tmp_path: Path) -> None:
+    config = replace(CONFIG, method="mixup", optimizer=OptimizerConfig(pieces=2))
+    with pytest.raises(ValueError, match="'mixup' looks at whole batches"):
+        train(config, tmp_path)

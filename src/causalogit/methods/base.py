@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from causalogit.config import RunConfig
-from causalogit.core import processes
+from causalogit.core import Classifier, processes
 from causalogit.data import ALONE, Batch, Data, Part, Split, endless_batches
 
 Metrics = dict[str, float]
@@ -54,6 +55,11 @@ class Task:
         size = self.config.clp.meta_batch_size
         return endless_batches(self.data.meta, size, self.generator, self.device, self.part)
 
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The classifier, through which batches go in the config's number of pieces."""
+        return Classifier(self.model, self.data.num_classes, self.config.optimizer.pieces)
+
     def log_frequencies(self) -> Tensor:
         """Log of each class's share of the training images, `(C,)`; an empty class counts one."""
         sizes = self.data.class_counts.clamp_min(1).double()
@@ -66,7 +72,7 @@ class Method(ABC):
     Subclasses say their name, their information budget and, in a sentence, what they do.
 
     Attributes:
-        parallel: whether several processes with a part of every batch do what one does.
+        parallel: whether batches may be divided, among processes or in pieces.
     """
 
     name: ClassVar[str]
@@ -143,8 +149,8 @@ class PlainMethod(Method):
 
     def training_loss(self, batch: Batch) -> Tensor:
         """The loss of the whole batch, of which every process may have a part."""
-        logits = processes.gathered(self.task.model(self.images(batch)))
-        return self.loss(logits, processes.gathered(batch.labels))
+        logits, _ = self.task.classifier(self.images(batch))
+        return self.loss(processes.gathered(logits), processes.gathered(batch.labels))
 
 
 METHODS: dict[str, type[Method]] = {}

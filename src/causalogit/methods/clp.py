@@ -97,6 +97,7 @@ class Clp(Method):
             meta_weight=self.meta_weight if config.meta_weight is None else config.meta_weight,
             saliency_weight=config.saliency_weight,
             saliency_fraction=config.saliency_fraction,
+            pieces=task.config.optimizer.pieces,
             guard=Guard(config.on_divergence, LIMITS | {"hypergradient": config.max_hypergradient}),
         )
         expert = self.expert_of(config)

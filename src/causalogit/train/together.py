@@ -32,15 +32,13 @@ def part_of(config: RunConfig) -> Part:
     """What this process has of every batch.
 
     Raises:
-        ValueError: the method, or the size of a batch, does not go with so many processes.
+        ValueError: the method takes batches whole, or processes cannot share them equally.
     """
     part = Part(processes.rank(), processes.count())
-    if part.count == 1:
-        return part
-    if not find_method(config.method).parallel:
+    if not find_method(config.method).parallel and max(part.count, config.optimizer.pieces) > 1:
         raise ValueError(
-            f"method '{config.method}' runs in one process, and torchrun has started "
-            f"{part.count}: start it without torchrun"
+            f"method '{config.method}' looks at whole batches: set optimizer.pieces to 1, and "
+            "start it without torchrun"
         )
     for name, size in (
         ("optimizer.batch_size", config.optimizer.batch_size),
