@@ -135,6 +135,7 @@ class CausalLogitPerturbation:
         labels: Tensor,
         masks: Tensor | None = None,
         spurious: Tensor | None = None,
+        replaced: Tensor | None = None,
     ) -> Metrics:
         """One update of the perturbation network and of the classifier.
 
@@ -144,6 +145,8 @@ class CausalLogitPerturbation:
             masks: `(B, 1, H, W)` in [0, 1], 1 on the object; for the regulariser.
             spurious: `(B, C)`, for the form `expert`: log-probabilities of the labels by what is
                 spurious in these images, such as their background, or the class's frequency.
+            replaced: `(B, C)`, for the characteristic `background_shift`: log-probabilities by the
+                classifier for these objects on other backgrounds.
 
         Returns:
             Losses (`loss/...`; `loss/train` is the perturbed or weighted cross-entropy), mean
@@ -166,11 +169,13 @@ class CausalLogitPerturbation:
         logits, features = map(processes.gathered, self.classifier(images))  # for Eqs. 8 and 10
         labels = processes.gathered(labels)
         spurious = None if spurious is None else processes.gathered(spurious)
+        replaced = None if replaced is None else processes.gathered(replaced)
         plain_loss = F.cross_entropy(logits.detach(), labels)
         if not self.guard.factor("loss", plain_loss.item()):
             undo()
             return {"skipped": 1.0}
-        values = self.table(logits, features, self.classifier.head.weight, labels, spurious)
+        weights = self.classifier.head.weight
+        values = self.table(logits, features, weights, labels, spurious, replaced)
         if not self.guard.finite("characteristics", values):
             undo()
             return {"skipped": 1.0}
@@ -217,7 +222,11 @@ class CausalLogitPerturbation:
 
     @torch.no_grad()
     def perturbation(
-        self, images: Tensor, labels: Tensor, spurious: Tensor | None = None
+        self,
+        images: Tensor,
+        labels: Tensor,
+        spurious: Tensor | None = None,
+        replaced: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Characteristics `(B, K)` and delta `(B, C)` of these samples; nothing is updated.
 
@@ -230,7 +239,7 @@ class CausalLogitPerturbation:
                 network.eval()
             logits, features = self.classifier(images)
             weights = self.classifier.head.weight
-            values = self.table(logits, features, weights, labels, spurious, update=False)
+            values = self.table(logits, features, weights, labels, spurious, replaced, update=False)
             return values, self.network(self.network.normalised(values), labels, spurious)
         finally:
             for module, mode in modes:

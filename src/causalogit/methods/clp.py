@@ -26,7 +26,7 @@ from causalogit.data import Batch
 from causalogit.methods.base import Budget, Method, Metrics, Task, method
 from causalogit.methods.masked import factual, meta_objective
 from causalogit.methods.refit import refit_last_layer
-from causalogit.methods.spurious import spurious_expert
+from causalogit.methods.spurious import answers_of, spurious_expert
 from causalogit.models import seeded
 
 
@@ -102,6 +102,8 @@ class Clp(Method):
         )
         expert = self.expert_of(config)
         self.expert = None if expert is None else spurious_expert(expert, task, self.augmented)
+        shifts = "background_shift" in names
+        self.replace = factual(task, task.config.controls.train_fill) if shifts else None
 
     @classmethod
     def output_form(cls, config: ClpConfig) -> str:
@@ -121,9 +123,9 @@ class Clp(Method):
         return config.expert or cls.expert_name if asked else None
 
     def information(self) -> Budget:
-        """C where the expert or the saliency regulariser reads masks of training images."""
+        """C where something reads masks of training images: expert, characteristic, regulariser."""
         by_expert = self.expert is not None and self.expert.reads_masks
-        uses_masks = by_expert or self.clp.saliency_weight > 0
+        uses_masks = by_expert or self.replace is not None or self.clp.saliency_weight > 0
         return "C" if uses_masks else self.budget
 
     def objective(self) -> MetaObjective:
@@ -137,7 +139,7 @@ class Clp(Method):
     def step(self, batch: Batch) -> Metrics:
         """Eqs. 8-10 on the batch."""
         batch = self.augmented(batch)
-        return self.clp.step(batch.images, batch.labels, batch.masks, self._spurious(batch))
+        return self.clp.step(batch.images, batch.labels, batch.masks, **self._besides(batch))
 
     def end_epoch(self) -> None:
         """Roll the class averages."""
@@ -156,7 +158,7 @@ class Clp(Method):
         The form "weight" gives the samples' weights in (0, 1), `(B,)`, in place of delta.
         """
         batch = self.augmented(batch)
-        return self.clp.perturbation(batch.images, batch.labels, self._spurious(batch))
+        return self.clp.perturbation(batch.images, batch.labels, **self._besides(batch))
 
     def suspicion(self, batch: Batch) -> Tensor:
         """How little each sample counts on its label, `(B,)`, higher for less; nothing is learned.
@@ -179,8 +181,23 @@ class Clp(Method):
         if self.expert is not None:
             self.expert.load_state_dict(state["expert"])
 
-    def _spurious(self, batch: Batch) -> Tensor | None:
-        return None if self.expert is None else self.expert.log_probabilities(batch)
+    def _besides(self, batch: Batch) -> dict[str, Tensor]:
+        """What a step is told besides images, labels and masks, where it is asked for."""
+        told = {}
+        if self.expert is not None:
+            told["spurious"] = self.expert.log_probabilities(batch)
+        if self.replace is not None:
+            told["replaced"] = self._on_other_backgrounds(batch)
+        return told
+
+    def _on_other_backgrounds(self, batch: Batch) -> Tensor:
+        if self.replace is None or batch.masks is None:
+            raise ValueError(
+                "the characteristic 'background_shift' needs masks on the training images, and a "
+                "fill (controls.train_fill): give both, or leave it out"
+            )
+        images = self.replace(batch.images, batch.masks, batch.labels)
+        return answers_of(self.task.model, images)
 
     def _network(self, num_characteristics: int) -> PerturbationNetwork:
         config = self.task.config.clp.network
