@@ -65,9 +65,10 @@ def simulated(classes: int, size: int) -> Data:
         labels = torch.arange(count) % classes
         return Split(Simulated(count), labels, labels)
 
-    few = [split(10 * classes) for _ in range(3)]
+    few = split(10 * classes)
     names = tuple(map(str, range(classes)))
-    return Data(split(size), *few, names, ("",), "image", torch.zeros(3), "simulated", {})
+    mean = torch.full((3,), 0.5)
+    return Data(split(size), few, few, few, names, ("",), "image", mean, "simulated", {})
 
 
 def measure(classes: int, size: int, method: str, steps: int) -> dict[str, Any]:
