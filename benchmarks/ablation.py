@@ -10,7 +10,7 @@ depths and widths. Wrong labels with `clp_adjusted`, and coloured digits with bo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from benchmarks.digits import STUDY as DIGITS
@@ -45,6 +45,11 @@ def choices() -> Iterator[tuple[str, ClpConfig]]:
     yield "10 hidden units", ClpConfig(network=NetworkConfig(hidden=10))
 
 
+def with_shift() -> tuple[str, ClpConfig]:
+    """How far another background moves the prediction, beside the ten: it needs masks."""
+    return "with background shift", ClpConfig(characteristics=(*THE_TEN, "background_shift"))
+
+
 def with_clp(config: RunConfig, clp: ClpConfig) -> RunConfig:
     """The config with these choices, and its own fills and meta batches."""
     own = config.clp
@@ -52,16 +57,17 @@ def with_clp(config: RunConfig, clp: ClpConfig) -> RunConfig:
     return replace(config, clp=clp)
 
 
-def variants(method: str) -> list[Variant]:
-    """All choices for a method."""
+def variants(method: str, changes: Iterable[tuple[str, ClpConfig]]) -> list[Variant]:
+    """A method with each of these choices."""
 
     def variant(name: str, clp: ClpConfig) -> Variant:
         return Variant(method, name, lambda config: with_clp(config, clp))
 
-    return [variant(name, clp) for name, clp in choices()]
+    return [variant(name, clp) for name, clp in changes]
 
 
-_VARIANTS = {setting: variants(method) for setting, method in METHODS.items()}
+_VARIANTS = {setting: variants(method, choices()) for setting, method in METHODS.items()}
+_VARIANTS["boxes"] += variants(METHODS["boxes"], [with_shift()])
 
 STUDY = Study(
     name="ablation",

@@ -90,7 +90,7 @@ STUDY = choice(
         *(product(alpha, epochs) for alpha, epochs in ((0.8, 3), (0.8, 5), (1.0, 3), (1.0, 5))),
         ours("without the meta loss", meta_weight=0.0),
         ours("meta loss 0.3", meta_weight=0.3),
-        ours("refit 0.25", refit=0.25),
+        ours("no refit", refit=0.0),
         ours("refit 0.5", refit=0.5),
         ours("refit 1", refit=1.0),
         ours("no pace", pace=1.0),

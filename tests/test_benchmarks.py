@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from benchmarks import (
     ablation,
     attributes,
@@ -23,6 +24,7 @@ from benchmarks import (
     pets,
     recipe,
     recipe_labels,
+    scale,
     strength,
     together,
     wear,
@@ -367,3 +369,14 @@ def test_fills_have_a_line_each_and_places_on_their_page():
     page = (fills.PAGE / "README.md").read_text()
     assert all(f"<!-- fills {name} -->" in page for name in ("digits", "wear"))
     assert fills.setting("wear", "here").attribute.correlation == 0.5
+
+
+def test_the_simulated_source_gives_every_image_by_its_number():
+    data = scale.simulated(3, 1000)
+    one, masks = data.train.images.read(torch.tensor([7, 999]))
+    again, _ = data.train.images.read(torch.tensor([999]))
+    assert torch.equal(one[1:], again)
+    assert not torch.equal(one[0], one[1])
+    assert masks.shape == (2, 1, 32, 32)
+    row = scale.measure(3, 1000, "clp", steps=1)
+    assert row["milliseconds"] > 0

@@ -37,6 +37,7 @@ def slow(
     losses: Row,
     margins: Row,
     spurious: Row,
+    replaced: Row,
 ) -> dict[str, float]:
     """All characteristics of one sample, the ten by the definitions of the paper."""
     top = max(logits)
@@ -61,6 +62,7 @@ def slow(
         "feature_norm": math.sqrt(sum(h * h for h in features)),
         "spurious_loss": -spurious[label],
         "spurious_gap": -loss - spurious[label],
+        "background_shift": sum(abs(q - math.exp(r)) for q, r in zip(p, replaced, strict=True)) / 2,
     }
 
 
@@ -76,8 +78,10 @@ def test_each_characteristic_against_a_loop(num_classes: int, size: int) -> None
         class_loss=torch.rand(num_classes, dtype=torch.float64),
         class_margin=torch.randn(num_classes, dtype=torch.float64),
         spurious=torch.randn(size, num_classes, dtype=torch.float64).log_softmax(1),
+        replaced=torch.randn(size, num_classes, dtype=torch.float64).log_softmax(1),
     )
     assert batch_.spurious is not None
+    assert batch_.replaced is not None
     assert len(THE_TEN) == 10
     for i in range(size):
         expected = slow(
@@ -89,6 +93,7 @@ def test_each_characteristic_against_a_loop(num_classes: int, size: int) -> None
             batch_.class_loss.tolist(),
             batch_.class_margin.tolist(),
             batch_.spurious[i].tolist(),
+            batch_.replaced[i].tolist(),
         )
         for name, function in CHARACTERISTICS.items():
             assert function(batch_)[i].item() == pytest.approx(expected[name], 1e-9)
@@ -114,6 +119,7 @@ def test_values_are_finite_whatever_the_logits(
         scale * torch.randn(num_classes, 4).to(dtype),
         torch.randint(num_classes, (size,)),
         scale * torch.randn(size, num_classes).to(dtype),
+        (scale * torch.randn(size, num_classes)).log_softmax(1).to(dtype),
     )
     assert values.shape == (size, len(CHARACTERISTICS))
     assert values.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
@@ -153,6 +159,13 @@ def test_columns_are_in_the_order_of_the_names() -> None:
 def test_the_causal_ones_ask_for_what_is_spurious(name: str) -> None:
     with pytest.raises(ValueError, match="give its log-probabilities to every step, as spurious="):
         table(names=(name,))(
+            torch.ones(1, 3), torch.ones(1, 2), torch.ones(3, 2), torch.tensor([0])
+        )
+
+
+def test_the_background_shift_asks_for_the_other_background() -> None:
+    with pytest.raises(ValueError, match="to every step, as replaced="):
+        table(names=("background_shift",))(
             torch.ones(1, 3), torch.ones(1, 2), torch.ones(3, 2), torch.tensor([0])
         )
 

@@ -133,3 +133,32 @@ def test_buffers_come_back() -> None:
     assert model[1].num_batches_tracked == 1
     undo()
     torch.testing.assert_close(model.state_dict(), before, rtol=0, atol=0)
+
+
+def test_pieces_count_for_running_statistics_once() -> None:
+    whole, parts = small_net(dropout=0.0), small_net(dropout=0.0)
+    parts.load_state_dict(whole.state_dict())
+    images, _ = batch(8)
+    logits, _ = Classifier(parts, 3, pieces=2)(images)
+    for _ in range(2):  # a graph that is kept is gone through twice
+        torch.autograd.grad(logits.sum(), list(parts.parameters()), retain_graph=True)
+    for part in images.chunk(2):
+        whole(part)
+    torch.testing.assert_close(parts[1].running_mean, whole[1].running_mean)
+    assert parts[1].num_batches_tracked == 2
+
+
+def test_pieces_drop_the_same_units_again() -> None:
+    model = small_net(dropout=0.5)
+    images, _ = batch(8)
+    classifier = Classifier(model, 3, pieces=2)
+    restore = classifier.random_state()
+    logits, _ = classifier(images)
+    with classifier.random_state_kept(start=restore):
+        again = classifier.probe({}, images, in_pieces=True)
+    torch.testing.assert_close(again, logits)
+
+
+def test_no_piece_is_refused() -> None:
+    with pytest.raises(ValueError, match="pieces is 0"):
+        Classifier(small_net(), 3, pieces=0)

@@ -61,14 +61,16 @@ def test_characteristics_are_finite_and_of_single_precision_at_least(
         CharacteristicTable(tuple(CHARACTERISTICS), ClassStatistics(classes)) for _ in range(2)
     )
     features, weights, spurious = others
-    values = table(logits, features, weights, labels, spurious)
+    replaced = spurious.log_softmax(1)
+    values = table(logits, features, weights, labels, spurious, replaced)
     assert values.dtype == torch.float32
     assert values.isfinite().all()
-    in_single = single(logits.float(), features.float(), weights.float(), labels, spurious.float())
+    precise = [tensor.float() for tensor in (logits, features, weights)]
+    in_single = single(*precise, labels, spurious.float(), replaced.float())
     assert torch.equal(values, in_single)
     table.statistics.end_epoch()
     assert all(buffer.isfinite().all() for buffer in table.statistics.buffers())
-    assert table(logits, features, weights, labels, spurious).isfinite().all()
+    assert table(logits, features, weights, labels, spurious, replaced).isfinite().all()
 
 
 @pytest.mark.parametrize("loss", [PerturbedLogits(), WeightedSamples()], ids=lambda loss: loss.name)

@@ -7,7 +7,15 @@ from itertools import islice
 import pytest
 import torch
 
-from causalogit.data import InMemory, Split, endless_batches, epoch_batches, epoch_order
+from causalogit.data import (
+    InMemory,
+    Part,
+    Split,
+    endless_batches,
+    epoch_batches,
+    epoch_order,
+    steps_in_epoch,
+)
 from causalogit.data.transforms import pad_crop_flip
 
 
@@ -60,3 +68,23 @@ def test_seeds_may_be_large(seed):
     split = Split(InMemory(torch.rand(4, 3, 8, 8)), torch.arange(4), torch.arange(4))
     first = next(epoch_batches(split, 4, seed + 1_000_000, epoch=199))
     assert sorted(first.indices.tolist()) == [0, 1, 2, 3]
+
+
+def test_parts_are_equal_and_have_draws_of_their_own() -> None:
+    places = torch.arange(7)
+    parts = [Part(rank, 3) for rank in range(3)]
+    assert [part.of(places).tolist() for part in parts] == [[0, 1], [2, 3], [4, 5]]
+    generators = [torch.Generator().manual_seed(5) for _ in parts]
+    draws = [
+        torch.rand(2, generator=part.draws(generator)).tolist()
+        for part, generator in zip(parts, generators, strict=True)
+    ]
+    assert len({tuple(draw) for draw in draws}) == 3
+    assert len({tuple(generator.get_state().tolist()) for generator in generators}) == 1
+
+
+def test_a_batch_that_cannot_be_shared_out_is_left_out_by_all() -> None:
+    assert steps_in_epoch(103, 20) == 6
+    assert steps_in_epoch(103, 20, Part(0, 3)) == 6
+    assert steps_in_epoch(103, 20, Part(0, 4)) == 5
+    assert steps_in_epoch(100, 20, Part(0, 4)) == 5

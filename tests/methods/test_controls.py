@@ -14,6 +14,7 @@ from causalogit.core import THE_TEN, Classifier
 from causalogit.data import epoch_order
 from causalogit.methods import build_method
 from causalogit.methods.clp import choose_characteristics
+from causalogit.methods.masked import factual
 from causalogit.methods.refit import _logistic_regression, refit_last_layer
 from causalogit.models import build_model
 from causalogit.train.optimizer import build_optimizer
@@ -176,6 +177,28 @@ def test_the_classifier_as_its_own_expert_leaves_no_trace(make_task):
     assert all(module.training for module in task.model.modules())
     whole = task.model.eval()(batch.images).log_softmax(1)
     assert not torch.allclose(said, whole, atol=1e-3)  # the object is gone
+
+
+def test_the_background_shift_is_that_of_the_classifier(make_task):
+    clp = ClpConfig(characteristics=("background_shift",))
+    controls = ControlsConfig(train_fill="grey")
+    task = make_task(method="clp", clp=clp, controls=controls)
+    method, batch = build_method(task), some(task)
+    values, _ = method.perturbation(batch)
+    grey = factual(task, "grey")(batch.images, batch.masks, batch.labels)
+    with torch.no_grad():
+        here, there = (task.model.eval()(x).softmax(1) for x in (batch.images, grey))
+    torch.testing.assert_close(values[:, 0], (here - there).abs().sum(1) / 2)
+    assert values.abs().max() > 0
+    assert method.information() == "C"
+    assert "skipped" in method.step(batch)
+
+
+def test_the_background_shift_needs_masks(make_task):
+    task = make_task(method="clp", clp=ClpConfig(characteristics=("background_shift",)))
+    method, batch = build_method(task), some(task)
+    with pytest.raises(ValueError, match="'background_shift' needs masks on the training images"):
+        method.step(batch._replace(masks=None))
 
 
 def test_characteristics_are_left_out_and_replaced_by_name():

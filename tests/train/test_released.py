@@ -110,7 +110,7 @@ def test_damaged_bytes_are_refused_or_read_but_raise_nothing_else(data, tmp_path
     [
         ("optimizer", {"state": {}, "param_groups": []}),
         ("optimizer", None),
-        ("random", []),
+        ("random", {}),
         ("method", {}),
         ("means", 3),
         ("model", {}),

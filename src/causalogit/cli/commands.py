@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -35,6 +37,7 @@ from causalogit.train import load_run
 from causalogit.train import train as run_training
 from causalogit.train.compare import run_folder
 from causalogit.train.load import load_model
+from causalogit.train.together import is_first
 
 __all__ = [
     "audit",
@@ -66,15 +69,21 @@ def demo(out: str, seed: int, epochs: int) -> None:
 
 
 def train(config: RunConfig, out: str | None, resume: bool) -> None:
-    """Train one method with one seed and keep everything in a folder."""
+    """Train one method with one seed and keep everything in a folder.
+
+    Started by torchrun, its processes share every batch; the folder must be in reach of all.
+    """
     folder = Path(out) if out else Path("runs") / f"{config.method}-{config.seed}"
-    with run_bars() as bars:
+    label = f"{config.method}, seed {config.seed}"
+    with run_bars() if is_first() else nullcontext() as bars:
         row = run_training(
             config,
             folder,
             resume=resume,
-            on_step=lambda done, total: bars(f"{config.method}, seed {config.seed}", done, total),
+            on_step=None if bars is None else partial(bars, label),
         )
+    if not is_first():
+        return
     console = Console()
     console.print(results_table([row]))
     console.print(f"kept in {folder}", soft_wrap=True)

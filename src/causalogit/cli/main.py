@@ -23,6 +23,7 @@ from causalogit.data.masking import MasksConfig
 from causalogit.fixing import FixConfig
 from causalogit.inpainting import InpaintingConfig
 from causalogit.presets import preset_names, preset_path
+from causalogit.train.together import started_together
 
 _Config = TypeVar(
     "_Config", RunConfig, ComposeConfig, MasksConfig, AuditConfig, FixConfig, InpaintingConfig
@@ -213,6 +214,11 @@ def _command(given: Sequence[str]) -> Callable[[], None]:
             f"the options or their file cannot be read ({one_line(error)}): see --help"
         ) from error
     name = parsed.command
+    if started_together() > 1 and name != "train":
+        raise ValueError(
+            f"torchrun has started {started_together()} processes, and `{name}` is for one: start "
+            "it without torchrun (only `train` shares its work)"
+        )
     if "action" in options:
         name = f"{name}_{options['action']}"
         options = vars(options[options["action"]])

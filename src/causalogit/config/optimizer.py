@@ -22,7 +22,10 @@ class OptimizerConfig(Section, prefix="optimizer."):
         milestones: epochs at which the schedule "step" lowers the rate.
         step_factor: what the schedule "step" multiplies the rate with.
         epochs: passes over the training images.
-        batch_size: training images in a batch.
+        batch_size: training images in a batch; of several processes all together have as many.
+        pieces: parts that a batch goes through the classifier in, one after the other (gradient
+            accumulation): it takes the memory of one part, and one forward pass more. Batch norm
+            sees the parts.
     """
 
     name: Literal["sgd", "adam", "adamw"] = "sgd"
@@ -35,6 +38,7 @@ class OptimizerConfig(Section, prefix="optimizer."):
     step_factor: float = 0.1
     epochs: int = 20
     batch_size: int = 32
+    pieces: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,6 +52,7 @@ class OptimizerConfig(Section, prefix="optimizer."):
         )
         require(self.epochs > 0, f"optimizer.epochs is {self.epochs}: give at least 1")
         require(self.batch_size > 0, f"optimizer.batch_size is {self.batch_size}: give at least 1")
+        require(self.pieces > 0, f"optimizer.pieces is {self.pieces}: give at least 1")
         require(
             not self.nesterov or self.momentum > 0,
             "optimizer.nesterov needs a momentum: set optimizer.momentum above 0",

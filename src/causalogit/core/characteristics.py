@@ -33,6 +33,8 @@ class Snapshot:
         class_margin: mean margin of each class in the previous epoch, `(C,)`.
         spurious: log-probabilities of the labels by what is spurious in the images, `(B, C)`;
             None where nothing says any.
+        replaced: log-probabilities of the labels by the classifier for the same objects on other
+            backgrounds, `(B, C)`; None where they are not known.
     """
 
     logits: Tensor
@@ -43,6 +45,7 @@ class Snapshot:
     class_loss: Tensor
     class_margin: Tensor
     spurious: Tensor | None = None
+    replaced: Tensor | None = None
 
     @cached_property
     def log_probabilities(self) -> Tensor:
@@ -185,6 +188,23 @@ def spurious_gap(batch: Snapshot) -> Tensor:
     return spurious_loss(batch) - batch.loss
 
 
+@characteristic("background_shift")
+def background_shift(batch: Snapshot) -> Tensor:
+    """Half the 1-norm of p - p', p' on another background, in [0, 1]; not among the ten.
+
+    The total variation between the two predictions: how much the background moves the classifier.
+
+    Raises:
+        ValueError: nothing says what the classifier answers there.
+    """
+    if batch.replaced is None:
+        raise ValueError(
+            "the characteristic 'background_shift' needs what the classifier says of the images on "
+            "other backgrounds: give its log-probabilities to every step, as replaced="
+        )
+    return (batch.probabilities - batch.replaced.exp()).abs().sum(1) / 2
+
+
 CAUSAL = ("spurious_loss", "spurious_gap")
 """Those that need to know what is spurious."""
 
@@ -288,6 +308,7 @@ class CharacteristicTable:
         weights: Tensor,
         labels: Tensor,
         spurious: Tensor | None = None,
+        replaced: Tensor | None = None,
         *,
         update: bool = True,
     ) -> Tensor:
@@ -299,10 +320,11 @@ class CharacteristicTable:
             weights: of the last layer, `(C, d)`.
             labels: `(B,)`.
             spurious: log-probabilities `(B, C)`, for those in `CAUSAL`.
+            replaced: log-probabilities `(B, C)`, for `background_shift`.
             update: False to look at samples outside of training: the statistics stay.
 
         Raises:
-            ValueError: a characteristic needs `spurious`.
+            ValueError: a characteristic needs `spurious` or `replaced`.
         """
         precise = torch.promote_types(logits.dtype, torch.float32)
         batch = Snapshot(
@@ -312,6 +334,7 @@ class CharacteristicTable:
             labels=labels,
             **self._of_classes(precise),
             spurious=None if spurious is None else spurious.detach().to(precise),
+            replaced=None if replaced is None else replaced.detach().to(precise),
         )
         if update:
             self.statistics.update(labels, batch.loss, batch.margin)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.utils.checkpoint import checkpoint
 
 Parameters = Mapping[str, Tensor]
 
@@ -45,13 +46,18 @@ class Classifier:
     Args:
         model: maps images `(B, ...)` to logits `(B, C)`.
         num_classes: C.
+        pieces: how many parts a batch goes through the model in, one after the other; the
+            activations of a part are computed anew when its gradient is.
 
     Raises:
-        ValueError: the model does not end in an `nn.Linear` with C outputs.
+        ValueError: the model does not end in an `nn.Linear` with C outputs, or `pieces` is below 1.
     """
 
-    def __init__(self, model: nn.Module, num_classes: int) -> None:
+    def __init__(self, model: nn.Module, num_classes: int, pieces: int = 1) -> None:
+        if pieces < 1:
+            raise ValueError(f"pieces is {pieces}: give at least 1 part of a batch")
         self.model = model
+        self.pieces = pieces
         self.num_classes = num_classes
         self.head_name, self.head = find_head(model, num_classes)
         self.has_forward_mode = True  # until an operation turns out to have none
@@ -61,7 +67,17 @@ class Classifier:
         )
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits `(B, C)` with their graph and features `(B, d)`, in one ordinary forward pass."""
+        """Logits `(B, C)` and features `(B, d)` with their graph, in one ordinary forward pass."""
+        if self.pieces == 1:
+            return self._forward(images)
+        parts = [
+            checkpoint(self._forward, part, use_reentrant=False, context_fn=self._recomputation)
+            for part in images.chunk(self.pieces)
+        ]
+        logits, features = zip(*parts, strict=True)
+        return torch.cat(logits), torch.cat(features)
+
+    def _forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         caught: list[tuple[Tensor, Tensor]] = []
         hook = self.head.register_forward_hook(
             lambda _, args, output: caught.append((args[0], output))
@@ -78,7 +94,9 @@ class Classifier:
                 "must be called once, with (B, d) features"
             )
         features, output = caught[0]
-        if not (self._checked or torch.equal(logits.nan_to_num(), output.nan_to_num())):
+        with torch.no_grad():
+            same = self._checked or torch.equal(logits.nan_to_num(), output.nan_to_num())
+        if not same:
             raise ValueError(
                 f"{name} changes the outputs of its last layer '{self.head_name}': it must end in "
                 "that layer and return logits (leave the softmax to the loss)"
@@ -96,12 +114,24 @@ class Classifier:
         own = {id(p) for p in self.head.parameters()}
         return {n: p for n, p in self.parameters().items() if id(p) in own and n.startswith(prefix)}
 
-    def probe(self, parameters: Parameters, images: Tensor) -> Tensor:
+    def _recomputation(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        """Around the two passes over a part: the second leaves running statistics alone."""
+        return nullcontext(), _BuffersKept(self)
+
+    def probe(self, parameters: Parameters, images: Tensor, *, in_pieces: bool = False) -> Tensor:
         """Logits `(B, C)` at other `parameters`; running statistics stay as they are.
 
         The buffers are cloned here, inside: forward-mode differentiation refuses a batch norm that
         writes tangents into buffers made outside of `torch.func.jvp`.
+
+        Args:
+            parameters: by name; those missing are the model's own.
+            images: `(B, ...)`.
+            in_pieces: part by part, as training images go; else all at once.
         """
+        if in_pieces and self.pieces > 1:
+            parts = images.chunk(self.pieces)
+            return torch.cat([self.probe(parameters, part) for part in parts])
         buffers = {n: b.clone() for n, b in self.model.named_buffers()}
         logits: Tensor = functional_call(self.model, (dict(parameters), buffers), (images,))
         return logits
@@ -149,3 +179,16 @@ class Classifier:
             yield
         finally:
             back()
+
+
+class _BuffersKept(AbstractContextManager[None]):
+    """What is done inside leaves the buffers as they were; it may be entered again and again."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.classifier = classifier
+
+    def __enter__(self) -> None:
+        self.back = self.classifier.buffer_state()
+
+    def __exit__(self, *_: object) -> None:
+        self.back()

@@ -13,10 +13,12 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import Adam, Optimizer
 
+from causalogit.core import processes
 from causalogit.core.characteristics import THE_TEN, CharacteristicTable, ClassStatistics
 from causalogit.core.classifier import Classifier, Parameters
 from causalogit.core.guard import Guard
 from causalogit.core.hypergradient import Solver, VirtualStep, output_gradient
+from causalogit.core.inputs import usable
 from causalogit.core.lookahead import check_optimizer
 from causalogit.core.losses import precise, saliency_penalty
 from causalogit.core.meta import MaskedTransform, MetaBatch, MetaObjective
@@ -40,6 +42,9 @@ class CausalLogitPerturbation:
 
     The same engine learns weights of the samples (Meta-Weight-Net, arXiv 1902.07379): give it a
     network of the form `weight`, and read "w * CE(u, y), w of mean 1" for "CE(u + delta, y)".
+
+    In several processes (`torch.distributed`) each gives its part of every batch and of the meta
+    batches: together they do what one process would with the whole, batch norm aside.
 
     Args:
         model: any `nn.Module` that ends in `nn.Linear(d, num_classes)`.
@@ -66,11 +71,14 @@ class CausalLogitPerturbation:
         saliency_weight: lambda of the saliency regulariser; 0 is off. It needs masks in `step` and
             a double backward.
         saliency_fraction: the part of each batch that it looks at.
+        pieces: how many parts a training batch goes through the classifier in. Its activations then
+            take the memory of one part, for one more forward pass; the step is that of the whole
+            batch, batch norm aside.
         guard: what to do with exploding or non-finite values.
 
     Raises:
-        ValueError: the model has no such last layer, the optimizer cannot be mirrored, or `every`
-            is below 1.
+        ValueError: the model has no such last layer or is wrapped for several processes, the
+            optimizer cannot be mirrored, or `every` or `pieces` is below 1.
     """
 
     def __init__(
@@ -94,18 +102,21 @@ class CausalLogitPerturbation:
         meta_weight: float = 0.0,
         saliency_weight: float = 0.0,
         saliency_fraction: float = 1.0,
+        pieces: int = 1,
         guard: Guard | None = None,
     ) -> None:
         check_optimizer(optimizer)
+        processes.check_model(model)
         if every < 1:
             raise ValueError(f"every is {every}: give at least 1 step of the classifier")
-        self.classifier = Classifier(model, num_classes)
+        self.classifier = Classifier(model, num_classes, pieces)
         self.optimizer = optimizer
         device = self.classifier.head.weight.device
         self.statistics = ClassStatistics(num_classes, class_counts).to(device)
         self.table = CharacteristicTable(characteristics, self.statistics)
         self.network = network or PerturbationNetwork(len(characteristics), num_classes)
         self.network.to(device)
+        processes.copy_from_first([*model.state_dict().values(), *self.network.parameters()])
         self.network_optimizer = network_optimizer or Adam(self.network.parameters(), lr=1e-3)
         self.objective = objective or MetaObjective(factual, counterfactual)
         self.solver: Solver = solver
@@ -124,6 +135,7 @@ class CausalLogitPerturbation:
         labels: Tensor,
         masks: Tensor | None = None,
         spurious: Tensor | None = None,
+        replaced: Tensor | None = None,
     ) -> Metrics:
         """One update of the perturbation network and of the classifier.
 
@@ -133,6 +145,8 @@ class CausalLogitPerturbation:
             masks: `(B, 1, H, W)` in [0, 1], 1 on the object; for the regulariser.
             spurious: `(B, C)`, for the form `expert`: log-probabilities of the labels by what is
                 spurious in these images, such as their background, or the class's frequency.
+            replaced: `(B, C)`, for the characteristic `background_shift`: log-probabilities by the
+                classifier for these objects on other backgrounds.
 
         Returns:
             Losses (`loss/...`; `loss/train` is the perturbed or weighted cross-entropy), mean
@@ -144,20 +158,28 @@ class CausalLogitPerturbation:
             Divergence: see `Guard`.
             ValueError: labels or masks that do not fit, or something that is missing.
         """
-        if not self._usable(images, labels, masks):
+        device = images.device
+        processes.check_alike(len(images), device)
+        if not processes.everywhere(
+            usable(self.guard, self.classifier.num_classes, images, labels, masks), device
+        ):
             return {"skipped": 1.0}
         restore, undo = self.classifier.random_state(), self.classifier.buffer_state()
-        logits, features = self.classifier(images)  # one forward, for Eq. 8 and Eq. 10
+        extra, saliency = self._saliency(images, masks, labels)
+        logits, features = map(processes.gathered, self.classifier(images))  # for Eqs. 8 and 10
+        labels = processes.gathered(labels)
+        spurious = None if spurious is None else processes.gathered(spurious)
+        replaced = None if replaced is None else processes.gathered(replaced)
         plain_loss = F.cross_entropy(precise(logits.detach()), labels)
         if not self.guard.factor("loss", plain_loss.item()):
             undo()
             return {"skipped": 1.0}
-        values = self.table(logits, features, self.classifier.head.weight, labels, spurious)
+        weights = self.classifier.head.weight
+        values = self.table(logits, features, weights, labels, spurious, replaced)
         if not self.guard.finite("characteristics", values):
             undo()
             return {"skipped": 1.0}
         inputs = self.network.normalised(values)
-        extra, saliency = self._saliency(images, masks, labels)
         output = self.network(inputs, labels, spurious)  # delta(Omega), or w(Omega)
         loss = self._paced(output.detach(), labels)
 
@@ -200,7 +222,11 @@ class CausalLogitPerturbation:
 
     @torch.no_grad()
     def perturbation(
-        self, images: Tensor, labels: Tensor, spurious: Tensor | None = None
+        self,
+        images: Tensor,
+        labels: Tensor,
+        spurious: Tensor | None = None,
+        replaced: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Characteristics `(B, K)` and delta `(B, C)` of these samples; nothing is updated.
 
@@ -213,7 +239,7 @@ class CausalLogitPerturbation:
                 network.eval()
             logits, features = self.classifier(images)
             weights = self.classifier.head.weight
-            values = self.table(logits, features, weights, labels, spurious, update=False)
+            values = self.table(logits, features, weights, labels, spurious, replaced, update=False)
             return values, self.network(self.network.normalised(values), labels, spurious)
         finally:
             for module, mode in modes:
@@ -240,35 +266,6 @@ class CausalLogitPerturbation:
         self.pace.left = state["pace"]
         self.steps = state["steps"]
         self._random = state["random"]
-
-    def _usable(self, images: Tensor, labels: Tensor, masks: Tensor | None) -> bool:
-        classes = self.classifier.num_classes
-        if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
-            raise ValueError(
-                f"labels are {labels.dtype} {tuple(labels.shape)}: give int64 labels, "
-                f"({len(images)},), one for each image"
-            )
-        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
-            raise ValueError(
-                f"labels go from {int(labels.min())} to {int(labels.max())}, but there are "
-                f"{classes} classes: give labels from 0 to {classes - 1}"
-            )
-        if not self.guard.finite("images", images):
-            return False
-        if masks is None:
-            return True
-        if masks.shape != (len(images), 1, *images.shape[2:]) or not masks.is_floating_point():
-            raise ValueError(
-                f"masks are {masks.dtype} {tuple(masks.shape)} for images {tuple(images.shape)}: "
-                "give float masks (B, 1, H, W) in [0, 1]"
-            )
-        if not self.guard.finite("masks", masks):
-            return False
-        if masks.min() < 0 or masks.max() > 1:
-            raise ValueError(
-                f"masks go from {masks.min():g} to {masks.max():g}: scale them to [0, 1]"
-            )
-        return True
 
     @contextmanager
     def _draws_of_its_own(self) -> Iterator[None]:
@@ -315,11 +312,11 @@ class CausalLogitPerturbation:
         factor = self.guard.factor("hypergradient", norm)
         if factor:
             for weight, gradient in zip(weights, gradients, strict=True):
-                weight.grad = gradient * factor
+                weight.grad = processes.mean(gradient * factor)  # alike but for rounding
             self.network_optimizer.step()
         metrics = {
             "loss/meta": loss.item(),
-            **{f"loss/meta_{name}": part.item() for name, part in parts.items()},
+            **{f"loss/meta_{name}": processes.mean(part).item() for name, part in parts.items()},
             "hypergradient/norm": norm,
         }
         return metrics, of_meta
@@ -334,6 +331,7 @@ class CausalLogitPerturbation:
         step.logits.backward(step.loss.cotangent(step.logits, output, step.labels))
         self._add(step.extra)
         parameters = self.classifier.parameters()
+        processes.sum_in_place([p.grad for p in parameters.values() if p.grad is not None])
         known = {
             n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in parameters.items()
         }
@@ -362,11 +360,12 @@ class CausalLogitPerturbation:
         with self.classifier.random_state_kept(), sdpa_kernel(SDPBackend.MATH):
             logits = self.classifier.probe(parameters, some)
         penalty = saliency_penalty(logits.log_softmax(1), some, masks[:count], labels[:count])
+        share = self.saliency_weight / processes.count()
         gradients = torch.autograd.grad(
-            self.saliency_weight * penalty, list(parameters.values()), allow_unused=True
+            share * penalty, list(parameters.values()), allow_unused=True
         )
         named = {n: g for n, g in zip(parameters, gradients, strict=True) if g is not None}
-        return named, {"loss/saliency": penalty.item()}
+        return named, {"loss/saliency": processes.mean(penalty).item()}
 
     def _checked(self, output: Tensor) -> Tensor:
         factor = self.guard.factor(self.loss.name, self.loss.size(output).item())

@@ -36,6 +36,7 @@ from torch.func import jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import Optimizer
 
+from causalogit.core import processes
 from causalogit.core.classifier import Classifier, Parameters
 from causalogit.core.lookahead import LookAhead, look_ahead
 from causalogit.core.training_loss import TrainingLoss
@@ -53,7 +54,8 @@ class VirtualStep:
     Attributes:
         classifier: the classifier at W.
         optimizer: its optimizer, whose update is mirrored.
-        images: `(B, ...)`.
+        images: `(B, ...)`; of several processes each has its own part, and all that follows is of
+            the whole batch.
         labels: `(B,)`.
         logits: u, `(B, C)`, with the graph of the one forward pass that Eq. 10 uses too.
         features: h, `(B, d)`.
@@ -90,7 +92,9 @@ class VirtualStep:
             allow_unused=True,
             materialize_grads=True,
         )
-        return self._with_extra(dict(zip(parameters, gradients, strict=True)))
+        named = self._with_extra(dict(zip(parameters, gradients, strict=True)))
+        processes.sum_in_place(list(named.values()))
+        return named
 
     def _with_extra(self, gradients: dict[str, Tensor]) -> dict[str, Tensor]:
         return {n: g + self.extra[n] if n in self.extra else g for n, g in gradients.items()}
@@ -121,8 +125,16 @@ def output_gradient(step: VirtualStep, meta_loss: MetaLoss, solver: Solver) -> H
         step: the training batch and the virtual step on it.
         meta_loss: gives the scalar meta loss at other parameters (those missing stay at W).
         solver: see the table above.
+
+    Raises:
+        ValueError: `unroll` in several processes.
     """
     if solver == "unroll":
+        if processes.count() > 1:
+            raise ValueError(
+                "the solver 'unroll' is an oracle for tests in one process: take 'exact', which "
+                "gives the same"
+            )
         return _unroll(step, meta_loss)
     parameters = step.classifier.parameters()
     if solver == "last_layer":
@@ -133,10 +145,11 @@ def output_gradient(step: VirtualStep, meta_loss: MetaLoss, solver: Solver) -> H
         frozen = {}
     ahead = step.look_ahead(parameters)
     leaves = {n: p.detach().requires_grad_() for n, p in ahead.parameters.items()}
-    loss = meta_loss({**frozen, **leaves})
+    loss = meta_loss({**frozen, **leaves}) / processes.count()
     gradients = torch.autograd.grad(
         loss, list(leaves.values()), allow_unused=True, materialize_grads=True
     )
+    processes.sum_in_place([loss, *gradients])
     tangents = {n: ahead.sensitivity[n] * g for n, g in zip(leaves, gradients, strict=True)}
     with torch.no_grad(), step.classifier.random_state_kept(start=step.restore):
         change = _SOLVERS[solver](step, tangents)
@@ -158,7 +171,7 @@ def _exact(step: VirtualStep, tangents: dict[str, Tensor]) -> Tensor:
     try:
         with sdpa_kernel(SDPBackend.MATH):
             change: Tensor = jvp(
-                lambda moved: step.classifier.probe(moved, step.images),
+                lambda moved: step.classifier.probe(moved, step.images, in_pieces=True),
                 (primals,),
                 (tangents,),
             )[1]
@@ -170,7 +183,7 @@ def _exact(step: VirtualStep, tangents: dict[str, Tensor]) -> Tensor:
         step.classifier.has_forward_mode = False
         step.restore()  # the attempt may have drawn random numbers
         return _finite_difference(step, tangents)
-    return change
+    return processes.gathered(change)
 
 
 def _finite_difference(step: VirtualStep, tangents: dict[str, Tensor]) -> Tensor:
@@ -187,7 +200,8 @@ def _finite_difference(step: VirtualStep, tangents: dict[str, Tensor]) -> Tensor
     size = _norm(parameters)
     h: Tensor = relative * torch.where(size > 0, size, 1.0) / length
     moved = {n: p + h * tangents[n] for n, p in parameters.items()}
-    return (step.classifier.probe(moved, step.images) - step.logits.detach()) / h
+    there = step.classifier.probe(moved, step.images, in_pieces=True)
+    return (processes.gathered(there) - step.logits.detach()) / h
 
 
 def _last_layer(step: VirtualStep, tangents: dict[str, Tensor]) -> Tensor:
@@ -207,7 +221,7 @@ def _unroll(step: VirtualStep, meta_loss: MetaLoss) -> Hypergradient:
     output = step.output.clone().requires_grad_()
     # fused attention has no second derivative
     with step.classifier.random_state_kept(start=step.restore), sdpa_kernel(SDPBackend.MATH):
-        logits = step.classifier.probe(parameters, step.images)
+        logits = step.classifier.probe(parameters, step.images, in_pieces=True)
     loss = step.loss(logits, output, step.labels)
     gradients = torch.autograd.grad(
         loss,

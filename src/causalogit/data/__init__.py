@@ -4,17 +4,27 @@ from causalogit.data.batch import Batch, Split
 from causalogit.data.build import Data, build_data
 from causalogit.data.images import Images, InMemory
 from causalogit.data.samples import Samples
-from causalogit.data.streams import endless_batches, epoch_batches, epoch_order
+from causalogit.data.streams import (
+    ALONE,
+    Part,
+    endless_batches,
+    epoch_batches,
+    epoch_order,
+    steps_in_epoch,
+)
 
 __all__ = [
+    "ALONE",
     "Batch",
     "Data",
     "Images",
     "InMemory",
+    "Part",
     "Samples",
     "Split",
     "build_data",
     "endless_batches",
     "epoch_batches",
     "epoch_order",
+    "steps_in_epoch",
 ]

@@ -3,11 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from causalogit.data.batch import Batch, Split
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one of several processes has of every batch: an equal share, and draws of its own.
+
+    Args:
+        rank: which process this is, from 0.
+        count: how many there are.
+    """
+
+    rank: int = 0
+    count: int = 1
+
+    def of(self, places: Tensor) -> Tensor:
+        """Its share of `places` `(B,)`; what cannot be shared out equally nobody has."""
+        share = len(places) // self.count
+        return places[self.rank * share : (self.rank + 1) * share]
+
+    def draws(self, generator: torch.Generator) -> torch.Generator:
+        """A generator apart from the other processes'; `generator` stays in step with theirs."""
+        if self.count == 1:
+            return generator
+        seed = int(torch.randint(2**62, (), generator=generator))
+        return torch.Generator().manual_seed(_fold(seed + self.rank))
+
+
+ALONE = Part()
 
 
 def epoch_order(size: int, weights: Tensor | None, seed: int, epoch: int) -> Tensor:
@@ -34,26 +63,40 @@ def epoch_batches(
     *,
     weights: Tensor | None = None,
     start: int = 0,
+    part: Part = ALONE,
 ) -> Iterator[Batch]:
     """The batches of one training epoch, transformed, from step `start` on.
 
-    See `epoch_order` for `weights`; the last batch may be smaller.
+    See `epoch_order` for `weights`; the last batch may be smaller. Of every batch only `part` is
+    read.
     """
-    batches = epoch_order(len(split), weights, seed, epoch).split(batch_size)
-    for step in range(start, len(batches)):
-        yield split.batch(batches[step], draws_at(seed, epoch, step))
+    order = epoch_order(len(split), weights, seed, epoch)
+    for step in range(start, steps_in_epoch(len(split), batch_size, part)):
+        places = part.of(order[step * batch_size : (step + 1) * batch_size])
+        yield split.batch(places, part.draws(draws_at(seed, epoch, step)))
+
+
+def steps_in_epoch(size: int, batch_size: int, part: Part = ALONE) -> int:
+    """How many batches there are: the last may be smaller, but every process has an image of it."""
+    return size // batch_size + (size % batch_size >= part.count)
 
 
 def endless_batches(
-    split: Split, batch_size: int, generator: torch.Generator, device: torch.device
+    split: Split,
+    batch_size: int,
+    generator: torch.Generator,
+    device: torch.device,
+    part: Part = ALONE,
 ) -> Iterator[Batch]:
     """Random batches of a small split without end; within a batch no sample comes twice.
 
-    All state is the generator's, so that a checkpoint of it is a checkpoint of the stream.
+    All state is the generator's, so that a checkpoint of it is a checkpoint of the stream. Of every
+    batch only `part` is read; the generators of all processes must be alike.
     """
     while True:
         order = torch.randperm(len(split), generator=generator)
-        yield split.batch(order[:batch_size], generator).to(device)
+        places = part.of(order[:batch_size])
+        yield split.batch(places, part.draws(generator)).to(device)
 
 
 def _fold(number: int) -> int:

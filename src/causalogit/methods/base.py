@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -12,7 +14,8 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from causalogit.config import RunConfig
-from causalogit.data import Batch, Data, Split
+from causalogit.core import Classifier, processes
+from causalogit.data import ALONE, Batch, Data, Part, Split, endless_batches
 
 Metrics = dict[str, float]
 Budget = Literal["A", "B", "C", "O"]
@@ -36,6 +39,7 @@ class Task:
         optimizer: of the classifier.
         generator: for the method's own draws (augmentation, meta batches); checkpointed.
         device: where the model lives.
+        part: what this process has of every batch.
     """
 
     config: RunConfig
@@ -44,6 +48,17 @@ class Task:
     optimizer: Optimizer
     generator: torch.Generator
     device: torch.device
+    part: Part = ALONE
+
+    def meta_batches(self) -> Iterator[Batch]:
+        """Batches of the meta set without end, in the size of the config's `clp`."""
+        size = self.config.clp.meta_batch_size
+        return endless_batches(self.data.meta, size, self.generator, self.device, self.part)
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The classifier, through which batches go in the config's number of pieces."""
+        return Classifier(self.model, self.data.num_classes, self.config.optimizer.pieces)
 
     def log_frequencies(self) -> Tensor:
         """Log of each class's share of the training images, `(C,)`; an empty class counts one."""
@@ -55,11 +70,15 @@ class Method(ABC):
     """Trains `task.model`, a batch at a time.
 
     Subclasses say their name, their information budget and, in a sentence, what they do.
+
+    Attributes:
+        parallel: whether batches may be divided, among processes or in pieces.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     budget: ClassVar[Budget]
+    parallel: ClassVar[bool] = False
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -98,16 +117,23 @@ class Method(ABC):
         """The inverse of `state_dict`."""
 
     def descend(self, loss: Tensor) -> Metrics:
-        """One plain optimizer step on `loss`."""
+        """One plain optimizer step on `loss`.
+
+        In several processes it is the whole batch's, with the graph of this process's part.
+        """
         optimizer = self.task.optimizer
         optimizer.zero_grad()
         loss.backward()
+        parameters = self.task.model.parameters()
+        processes.sum_in_place([p.grad for p in parameters if p.grad is not None])
         optimizer.step()
         return {"loss/train": loss.item()}
 
 
 class PlainMethod(Method):
     """`loss` on the batch, after `images` has had its say."""
+
+    parallel = True
 
     def images(self, batch: Batch) -> Tensor:
         """The images to train on, `(B, K, H, W)`."""
@@ -119,8 +145,12 @@ class PlainMethod(Method):
 
     def step(self, batch: Batch) -> Metrics:
         """One step on the loss."""
-        logits = self.task.model(self.images(batch))
-        return self.descend(self.loss(logits, batch.labels))
+        return self.descend(self.training_loss(batch))
+
+    def training_loss(self, batch: Batch) -> Tensor:
+        """The loss of the whole batch, of which every process may have a part."""
+        logits, _ = self.task.classifier(self.images(batch))
+        return self.loss(processes.gathered(logits), processes.gathered(batch.labels))
 
 
 METHODS: dict[str, type[Method]] = {}

@@ -22,11 +22,11 @@ from causalogit.core import (
     Pace,
     PerturbationNetwork,
 )
-from causalogit.data import Batch, endless_batches
+from causalogit.data import Batch
 from causalogit.methods.base import Budget, Method, Metrics, Task, method
 from causalogit.methods.masked import factual, meta_objective
 from causalogit.methods.refit import refit_last_layer
-from causalogit.methods.spurious import spurious_expert
+from causalogit.methods.spurious import answers_of, spurious_expert
 from causalogit.models import seeded
 
 
@@ -65,6 +65,7 @@ class Clp(Method):
     title = "CLP, as published"
     budget: ClassVar[Budget] = "B"
     form: ClassVar[str] = "vector"
+    parallel = True
     bound: ClassVar[float] = 1.0
     learning_rate: ClassVar[float] = 1e-3
     pace: ClassVar[float] = 1.0
@@ -79,11 +80,10 @@ class Clp(Method):
         config = task.config.clp
         names = self.characteristics(config)
         network = self._network(len(names))
-        meta = endless_batches(task.data.meta, config.meta_batch_size, task.generator, task.device)
         self.clp = CausalLogitPerturbation(
             task.model,
             task.optimizer,
-            ((batch.images, batch.labels, batch.masks) for batch in meta),
+            ((batch.images, batch.labels, batch.masks) for batch in task.meta_batches()),
             task.data.num_classes,
             network=network,
             network_optimizer=self._optimizer(network),
@@ -97,10 +97,13 @@ class Clp(Method):
             meta_weight=self.meta_weight if config.meta_weight is None else config.meta_weight,
             saliency_weight=config.saliency_weight,
             saliency_fraction=config.saliency_fraction,
+            pieces=task.config.optimizer.pieces,
             guard=Guard(config.on_divergence, LIMITS | {"hypergradient": config.max_hypergradient}),
         )
         expert = self.expert_of(config)
         self.expert = None if expert is None else spurious_expert(expert, task, self.augmented)
+        shifts = "background_shift" in names
+        self.replace = factual(task, task.config.controls.train_fill) if shifts else None
 
     @classmethod
     def output_form(cls, config: ClpConfig) -> str:
@@ -120,9 +123,9 @@ class Clp(Method):
         return config.expert or cls.expert_name if asked else None
 
     def information(self) -> Budget:
-        """C where the expert or the saliency regulariser reads masks of training images."""
+        """C where something reads masks of training images: expert, characteristic, regulariser."""
         by_expert = self.expert is not None and self.expert.reads_masks
-        uses_masks = by_expert or self.clp.saliency_weight > 0
+        uses_masks = by_expert or self.replace is not None or self.clp.saliency_weight > 0
         return "C" if uses_masks else self.budget
 
     def objective(self) -> MetaObjective:
@@ -136,7 +139,7 @@ class Clp(Method):
     def step(self, batch: Batch) -> Metrics:
         """Eqs. 8-10 on the batch."""
         batch = self.augmented(batch)
-        return self.clp.step(batch.images, batch.labels, batch.masks, self._spurious(batch))
+        return self.clp.step(batch.images, batch.labels, batch.masks, **self._besides(batch))
 
     def end_epoch(self) -> None:
         """Roll the class averages."""
@@ -155,7 +158,7 @@ class Clp(Method):
         The form "weight" gives the samples' weights in (0, 1), `(B,)`, in place of delta.
         """
         batch = self.augmented(batch)
-        return self.clp.perturbation(batch.images, batch.labels, self._spurious(batch))
+        return self.clp.perturbation(batch.images, batch.labels, **self._besides(batch))
 
     def suspicion(self, batch: Batch) -> Tensor:
         """How little each sample counts on its label, `(B,)`, higher for less; nothing is learned.
@@ -178,8 +181,23 @@ class Clp(Method):
         if self.expert is not None:
             self.expert.load_state_dict(state["expert"])
 
-    def _spurious(self, batch: Batch) -> Tensor | None:
-        return None if self.expert is None else self.expert.log_probabilities(batch)
+    def _besides(self, batch: Batch) -> dict[str, Tensor]:
+        """What a step is told besides images, labels and masks, where it is asked for."""
+        told = {}
+        if self.expert is not None:
+            told["spurious"] = self.expert.log_probabilities(batch)
+        if self.replace is not None:
+            told["replaced"] = self._on_other_backgrounds(batch)
+        return told
+
+    def _on_other_backgrounds(self, batch: Batch) -> Tensor:
+        if self.replace is None or batch.masks is None:
+            raise ValueError(
+                "the characteristic 'background_shift' needs masks on the training images, and a "
+                "fill (controls.train_fill): give both, or leave it out"
+            )
+        images = self.replace(batch.images, batch.masks, batch.labels)
+        return answers_of(self.task.model, images)
 
     def _network(self, num_characteristics: int) -> PerturbationNetwork:
         config = self.task.config.clp.network
@@ -238,7 +256,8 @@ class ClpFactual(Clp):
 
     Factual augmentation takes away what it can of the background. The perturbation says what still
     shows of it (`visible_expert`), so that the classifier has nothing to learn from that either,
-    and the network learns how far to believe it. The classifier learns from the meta loss as well.
+    and the network learns how far to believe it. The classifier learns from the meta loss as well,
+    and its last layer is in the end drawn a quarter of the way to a refit on the meta images.
     """
 
     name = "clp_factual"
@@ -247,6 +266,7 @@ class ClpFactual(Clp):
     form: ClassVar[str] = "expert"
     pace: ClassVar[float] = 10.0
     meta_weight: ClassVar[float] = 1.0
+    refit: ClassVar[float] = 0.25
     expert_name: ClassVar[ExpertName] = "visible"
 
     def __init__(self, task: Task) -> None:

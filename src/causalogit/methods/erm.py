@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from torch.nn import functional as F
 
-from causalogit.core import MetaBatch
-from causalogit.data import Batch, Split, endless_batches
+from causalogit.core import MetaBatch, processes
+from causalogit.data import Batch, Split
 from causalogit.methods.base import Budget, Metrics, PlainMethod, Task, method
 from causalogit.methods.masked import meta_objective
 
@@ -51,13 +50,14 @@ class ErmMetaAugmented(PlainMethod):
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         self.objective = meta_objective(task)
-        size = task.config.clp.meta_batch_size
-        self.meta = endless_batches(task.data.meta, size, task.generator, task.device)
+        self.meta = task.meta_batches()
 
     def step(self, batch: Batch) -> Metrics:
         """One step on cross-entropy plus meta loss."""
         meta = next(self.meta)
         terms = self.objective.images(MetaBatch(meta.images, meta.labels, meta.masks))
-        train_loss = F.cross_entropy(self.task.model(self.images(batch)), batch.labels)
+        loss = self.training_loss(batch)
         parts = self.objective.losses(self.task.model, terms, meta.labels)
-        return self.descend(train_loss + torch.stack(list(parts.values())).sum())
+        meta_loss = torch.stack(list(parts.values())).sum()
+        self.descend(loss + meta_loss / processes.count())
+        return {"loss/train": (loss + processes.mean(meta_loss)).item()}

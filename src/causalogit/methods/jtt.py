@@ -30,6 +30,7 @@ class Jtt(PlainMethod):
     name = "jtt"
     title = "JTT"
     budget: ClassVar[Budget] = "A"
+    parallel = False  # rounding may let the first network's errors differ
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)

@@ -89,4 +89,6 @@ def meta_objective(task: Task) -> MetaObjective:
 
 
 def _bind(task: Task, transform: Callable[..., Tensor]) -> MaskedTransform:
-    return lambda images, masks, labels: transform(images, masks, labels, task.generator)
+    return lambda images, masks, labels: transform(
+        images, masks, labels, task.part.draws(task.generator)
+    )

@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LinearLR
 
 from causalogit.config import ExpertName
+from causalogit.core import processes
 from causalogit.data import Batch
 from causalogit.data.streams import draws_at, epoch_order
+from causalogit.evaluate.modes import eval_mode
 from causalogit.methods.base import Task
 from causalogit.methods.masked import counterfactual
 from causalogit.methods.second import second_network
@@ -61,6 +63,14 @@ def spurious_expert(
     return background_expert(task) if name == "background" else visible_expert(task, augment)
 
 
+@torch.no_grad()
+def answers_of(model: nn.Module, images: Tensor) -> Tensor:
+    """Log-probabilities `(B, C)` in eval mode, which the model is in for this pass only."""
+    with eval_mode(model):
+        answers: Tensor = model(images).float().log_softmax(1)
+    return answers
+
+
 class _Stateless:
     def state_dict(self) -> dict[str, Any]:
         """Nothing."""
@@ -91,17 +101,9 @@ class Itself(_Stateless):
     def __init__(self, task: Task) -> None:
         self.model, self.without_object = task.model, _without_object(task)
 
-    @torch.no_grad()
     def log_probabilities(self, batch: Batch) -> Tensor:
         """In eval mode, which leaves running statistics and random state alone."""
-        modes = [(module, module.training) for module in self.model.modules()]
-        self.model.eval()
-        try:
-            answers: Tensor = self.model(self.without_object(batch)).float().log_softmax(1)
-        finally:
-            for module, mode in modes:
-                module.training = mode
-        return answers
+        return answers_of(self.model, self.without_object(batch))
 
 
 class CrossFitted:
@@ -149,6 +151,7 @@ class CrossFitted:
                     optimizer.step()
                     decay.step()
             network.eval()
+            processes.copy_from_first(network.state_dict().values())
 
     def _places(self, number: int, weights: Tensor | None) -> Iterator[Tensor]:
         """Batches of places in the training set, epoch after epoch, of the other half."""

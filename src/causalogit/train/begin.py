@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from causalogit.config import RunConfig
 from causalogit.evaluate.modes import eval_mode
+from causalogit.train.together import started_together
 
 
 def find_device(name: str) -> torch.device:
@@ -27,6 +30,8 @@ def find_device(name: str) -> torch.device:
 def make_fabric(config: RunConfig) -> Fabric:
     """Lightning Fabric on the device and at the precision of the config.
 
+    Under torchrun each process has a device of its own, and has met the others afterwards.
+
     Raises:
         ValueError: there is no such device here.
     """
@@ -34,7 +39,18 @@ def make_fabric(config: RunConfig) -> Fabric:
     if accelerator == "auto":  # not Apple's GPU: it has no float64, which class statistics need
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        return Fabric(accelerator=accelerator, devices=1, precision=config.precision)
+        if started_together() == 1:
+            return Fabric(accelerator=accelerator, devices=1, precision=config.precision)
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", started_together()))
+        fabric = Fabric(
+            accelerator=accelerator,
+            devices=here,
+            num_nodes=started_together() // here,
+            strategy="ddp",
+            precision=config.precision,
+        )
+        fabric.launch()
+        return fabric
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"accelerator '{accelerator}' cannot be used here: {error}") from error
 

@@ -13,13 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from causalogit.config import RunConfig, config_to_dict
-from causalogit.core import Divergence
-from causalogit.data import epoch_batches
+from causalogit.core import Divergence, processes
+from causalogit.data import epoch_batches, steps_in_epoch
 from causalogit.evaluate.metrics import (
     Metrics,
     RunningMeans,
     classification_metrics,
-    predict,
     test_metrics,
 )
 from causalogit.methods import Task, build_method, run_data
@@ -30,6 +29,13 @@ from causalogit.train.environment import git_revision
 from causalogit.train.folder import RunFolder
 from causalogit.train.optimizer import build_optimizer, build_schedule
 from causalogit.train.passes import measure_noise
+from causalogit.train.together import (
+    from_first,
+    gathered_objects,
+    part_of,
+    predict_together,
+    prepared,
+)
 
 OnStep = Callable[[int, int], None]
 """`(steps done, steps in all)`."""
@@ -42,6 +48,8 @@ SELECTORS = ("accuracy/mean", "accuracy/worst_group")
 
 class Trainer:
     """Runs the method of a config on its data and keeps everything in a folder.
+
+    Of several processes each has a part of every batch, and the first one writes the folder.
 
     Args:
         config: what to run.
@@ -56,6 +64,7 @@ class Trainer:
         self.folder = folder
         self.fabric = make_fabric(config)
         self.device = self.fabric.device
+        self.part = part_of(config)
         self.data = run_data(config, self.device)
         model = build_model(
             config.model,
@@ -66,14 +75,22 @@ class Trainer:
             mean=config.mean,
             std=config.std,
         )
-        self.model: nn.Module = self.fabric.to_device(model)
+        self.model: nn.Module = prepared(self.fabric.to_device(model))
         few = self.data.train.batch(torch.arange(2)).to(self.device)
         check_fit(self.model, few.images, config)
         self.optimizer = build_optimizer(self.model, config.optimizer)
         self.schedule = build_schedule(self.optimizer, config.optimizer)
         self.generator = torch.Generator().manual_seed(config.seed)
         self.method = build_method(
-            Task(config, self.data, self.model, self.optimizer, self.generator, self.device)
+            Task(
+                config,
+                self.data,
+                self.model,
+                self.optimizer,
+                self.generator,
+                self.device,
+                self.part,
+            )
         )
         self.split = self.method.training_split()
         self.epoch = 0
@@ -131,7 +148,7 @@ class Trainer:
         """The run's random state and what its folder holds of it; then the caller's, as it was."""
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
-            torch.manual_seed(self.config.seed)
+            torch.manual_seed(self.config.seed + self.part.rank)
             if self.folder.state.is_file():
                 self._load_state()
             yield
@@ -140,7 +157,7 @@ class Trainer:
         started = time.perf_counter()
         weights = self.method.sampling_weights()
         size = self.config.optimizer.batch_size
-        steps = -(-len(self.split) // size)
+        steps = steps_in_epoch(len(self.split), size, self.part)
         batches = epoch_batches(
             self.split,
             size,
@@ -148,6 +165,7 @@ class Trainer:
             self.epoch,
             weights=weights,
             start=self.steps_in_epoch,
+            part=self.part,
         )
         self.model.train()
         for batch in batches:
@@ -182,13 +200,14 @@ class Trainer:
                 self.best[selector] = {"value": metrics[selector], "epoch": self.epoch}
                 self._save_model(self.folder.best(selector), self.model, self.epoch)
         # before the state: a run that is killed in between logs this row once more
-        self.folder.log_epoch(row, self.history)
+        if self.part.rank == 0:
+            self.folder.log_epoch(row, self.history)
         self._save_state()
 
     def _evaluate(self, model: nn.Module, split: str) -> Metrics:
         samples = getattr(self.data, split)
         with self.fabric.autocast():
-            logits = predict(model, samples, self.device)
+            logits = predict_together(model, samples, self.device)
         return classification_metrics(
             logits, samples.labels, samples.groups, self.data.group_counts
         )
@@ -219,14 +238,16 @@ class Trainer:
             "folder": str(self.folder.path),
             "revision": git_revision(),
         }
-        noise = measure_noise(self.method, self.folder.last)
-        if noise is not None:
-            row["noise"] = noise
-        self.folder.finish(row, self.method, self.data.train)
-        return row
+        if self.part.rank == 0:
+            noise = measure_noise(self.method, self.folder.last)
+            if noise is not None:
+                row["noise"] = noise
+            self.folder.finish(row, self.method, self.data.train)
+        return from_first(row)
 
     def _best(self, selector: str) -> nn.Module:
         """A copy of the model with the weights of the best epoch."""
+        from_first(None)  # it has written the file by then
         model = copy.deepcopy(self.model)
         model.load_state_dict(load_checkpoint(self.folder.best(selector))["model"])
         return model
@@ -240,6 +261,7 @@ class Trainer:
         """A copy of the model after the method's last touch, and its test."""
         model = copy.deepcopy(model)
         self.method.finish(model)
+        processes.copy_from_first(model.state_dict().values())
         return model, {"epoch": epoch, **test_metrics(self._evaluate(model, "test"))}
 
     def _check_finite(self) -> None:
@@ -251,6 +273,8 @@ class Trainer:
                 )
 
     def _save_model(self, path: Path, model: nn.Module, epoch: int) -> None:
+        if self.part.rank > 0:
+            return
         save_checkpoint(
             path,
             {
@@ -262,7 +286,9 @@ class Trainer:
 
     def _save_state(self) -> None:
         self._check_finite()
-        cuda = self.device.type == "cuda"
+        random = gathered_objects(self._random_state())
+        if self.part.rank > 0:
+            return
         save_checkpoint(
             self.folder.state,
             {
@@ -277,16 +303,26 @@ class Trainer:
                 "history": self.history,
                 "best": self.best,
                 "seconds": self.seconds,
-                "random": {
-                    "torch": torch.get_rng_state(),
-                    "cuda": torch.cuda.get_rng_state(self.device) if cuda else None,
-                    "generator": self.generator.get_state(),
-                },
+                "random": random,
             },
         )
 
+    def _random_state(self) -> dict[str, Tensor | None]:
+        cuda = self.device.type == "cuda"
+        return {
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state(self.device) if cuda else None,
+            "generator": self.generator.get_state(),
+        }
+
     def _load_state(self) -> None:
         state = load_checkpoint(self.folder.state)
+        writers = state.get("random")
+        if isinstance(writers, list) and len(writers) != self.part.count:
+            raise ValueError(
+                f"{self.folder.state} was written by {len(writers)} processes: go on with "
+                f"as many (torchrun --nproc_per_node), not with {self.part.count}"
+            )
         try:
             self._restore(state)
         except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
@@ -304,7 +340,7 @@ class Trainer:
         self.means.load_state_dict(state["means"])
         self.history, self.best = state["history"], state["best"]
         self.seconds = state["seconds"]
-        random: dict[str, Tensor] = state["random"]
+        random: dict[str, Tensor] = state["random"][self.part.rank]
         torch.set_rng_state(random["torch"])
         if self.device.type == "cuda" and random["cuda"] is not None:
             torch.cuda.set_rng_state(random["cuda"], self.device)

@@ -33,7 +33,8 @@ def train(
     if finished is not None:
         return finished
     trainer = Trainer(config, folder)  # a wrong config leaves no folder behind
-    folder.begin(config)
+    if trainer.part.rank == 0:
+        folder.begin(config)
     with folder:
         return trainer.run(on_step)
 
@@ -63,6 +64,7 @@ def validate(
     folder = RunFolder(out)
     folder.finished(config, resume=True)
     trainer = Trainer(config, folder)
-    folder.begin(config)
+    if trainer.part.rank == 0:
+        folder.begin(config)
     with folder:
         return trainer.validate(on_step, on_epoch)

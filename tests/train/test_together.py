@@ -1,0 +1,150 @@
+"""Runs in two processes, as torchrun starts them."""
+
+from __future__ import annotations
+
+import csv
+import os
+import socket
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.multiprocessing.spawn import spawn
+
+from causalogit.cli.main import main
+from causalogit.config import ClpConfig, DataConfig, MetaConfig, OptimizerConfig, RunConfig
+from causalogit.train import train
+from causalogit.train.folder import RunFolder
+from causalogit.train.loop import Trainer
+
+CONFIG = RunConfig(
+    method="erm",
+    data=DataConfig(
+        largest_class=10, validation_size=35, test_size=30, meta=MetaConfig(per_class=2)
+    ),
+    optimizer=OptimizerConfig(epochs=2, batch_size=20),
+    clp=ClpConfig(meta_batch_size=8),
+    checkpoint_every=4,
+)
+RUNS = {
+    "erm": CONFIG,
+    "class_balanced": replace(CONFIG, method="class_balanced"),
+    "meta_lp": replace(CONFIG, method="meta_lp"),
+    "clp_factual": replace(CONFIG, method="clp_factual"),
+}
+EQUAL = {"erm": 1e-5, "class_balanced": 1e-5, "meta_lp": 1e-3}
+"""Those that draw nothing besides the order of images, which is the same for one process, and how
+far rounding takes their weights; the first steps of Adam enlarge it."""
+
+
+class Stopped(Exception):
+    """What ends a run between two checkpoints."""
+
+
+def in_a_process(rank: int, folder: str, port: int) -> None:
+    """All runs; one of them once more, stopped and gone on with; and what is refused."""
+    torch.set_num_threads(1)
+    there = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "test"}
+    for name, value in {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2}.items():
+        there |= {name: str(value), "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0"}
+    os.environ.update(there)
+    path = Path(folder)
+    for name, config in RUNS.items():
+        row = train(config, path / name)
+        torch.save(row, path / f"{name}-{rank}.pt")
+
+    def stop(done: int, _: int) -> None:
+        if done == 6:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        train(RUNS["clp_factual"], path / "stopped", on_step=stop)
+    train(RUNS["clp_factual"], path / "stopped", resume=True)
+    said = []
+    for config in (
+        replace(CONFIG, method="jtt"),
+        replace(CONFIG, optimizer=OptimizerConfig(batch_size=21)),
+    ):
+        with pytest.raises(ValueError, match=r".+") as error:
+            Trainer(config, RunFolder(path / "refused"))
+        said.append(str(error.value))
+    torch.save(said, path / f"refused-{rank}.pt")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes have left."""
+    path = tmp_path_factory.mktemp("together")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    spawn(in_a_process, (str(path), port), nprocs=2)
+    return path
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    """Of a run's last epoch."""
+    state: dict[str, torch.Tensor] = torch.load(run / "last.ckpt")["model"]
+    return state
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_two_processes_learn_what_one_does(name: str, folder: Path, tmp_path: Path) -> None:
+    train(RUNS[name], tmp_path / "alone")
+    for key, value in weights(tmp_path / "alone").items():
+        torch.testing.assert_close(weights(folder / name)[key], value, rtol=0, atol=EQUAL[name])
+
+
+def test_every_process_has_the_same_row(folder: Path) -> None:
+    for name, config in RUNS.items():
+        rows: list[dict[str, Any]] = [torch.load(folder / f"{name}-{r}.pt") for r in range(2)]
+        assert rows[0] == rows[1]
+        assert RunFolder(folder / name).finished(config, resume=True) == rows[0]
+        with (folder / name / "metrics.csv").open() as file:
+            assert len(list(csv.DictReader(file))) == CONFIG.optimizer.epochs
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(folder: Path) -> None:
+    whole = weights(folder / "clp_factual")
+    for key, value in weights(folder / "stopped").items():
+        assert torch.equal(value, whole[key]), key
+
+
+def test_a_run_goes_on_with_as_many_processes_only(folder: Path) -> None:
+    (folder / "stopped" / "results.json").unlink()
+    with pytest.raises(ValueError, match="was written by 2 processes"):
+        train(RUNS["clp_factual"], folder / "stopped", resume=True)
+
+
+def test_what_cannot_be_shared_is_refused(folder: Path) -> None:
+    for rank in range(2):
+        method, size = torch.load(folder / f"refused-{rank}.pt")
+        assert "'jtt' looks at whole batches" in method
+        assert "optimizer.batch_size is 21" in size
+
+
+def test_other_commands_are_for_one_process(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["methods"]) == 1
+    assert "start it without torchrun" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_a_run_in_pieces_learns_the_same(name: str, tmp_path: Path) -> None:
+    pieces = replace(CONFIG.optimizer, pieces=3)
+    train(RUNS[name], tmp_path / "whole")
+    train(replace(RUNS[name], optimizer=pieces), tmp_path / "pieces")
+    for key, value in weights(tmp_path / "whole").items():
+        torch.testing.assert_close(
+            weights(tmp_path / "pieces")[key], value, rtol=0, atol=EQUAL[name]
+        )
+
+
+def test_methods_that_look_at_whole_batches_take_no_pieces(tmp_path: Path) -> None:
+    config = replace(CONFIG, method="mixup", optimizer=OptimizerConfig(pieces=2))
+    with pytest.raises(ValueError, match="'mixup' looks at whole batches"):
+        train(config, tmp_path)
