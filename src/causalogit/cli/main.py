@@ -208,7 +208,7 @@ def _command(given: Sequence[str]) -> Callable[[], None]:
     try:
         parsed = parser.parse_args(_with_preset_files(given))
         options = vars(parser.instantiate(parsed)[parsed.command])
-    except (TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
+    except (TypeError, OverflowError, RecursionError) as error:
         # the parser's own refusals are SystemExit; these are what it trips over
         raise ValueError(
             f"the options or their file cannot be read ({one_line(error)}): see --help"
