@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -9,9 +10,14 @@ import torch
 
 from causalogit.config import ClpConfig, DataConfig, RunConfig
 from causalogit.data import build_data
-from causalogit.methods import Task
+from causalogit.methods import Task, build_method
 from causalogit.methods.masked import factual
-from causalogit.methods.spurious import CrossFitted, background_expert, visible_expert
+from causalogit.methods.spurious import (
+    CrossFitted,
+    Information,
+    background_expert,
+    visible_expert,
+)
 from causalogit.models import build_model
 from causalogit.train.optimizer import build_optimizer
 
@@ -93,3 +99,33 @@ def test_what_a_new_background_covers_is_not_counted(task_with, masks):
     else:
         assert usual > 0.75
         assert unusual < 0.12
+
+
+def test_information_is_what_an_expert_adds_to_the_frequencies():
+    labels = torch.tensor([0, 0, 0, 1])
+    frequencies = torch.tensor([0.75, 0.25]).log()
+    right = torch.tensor([[0.9, 0.1]] * 3 + [[0.1, 0.9]]).log()
+    known = Information(frequencies)
+    assert known.after(right, labels) == pytest.approx(
+        1 - math.log(0.9) / (0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    )
+    assert Information(frequencies).after(frequencies.expand(4, -1), labels) == pytest.approx(
+        0, abs=1e-6
+    )
+    assert Information(frequencies).after(right.flip(1), labels) == 0.0  # worse than nothing
+    before = known.after(right, labels)
+    assert 0.9 * before < known.after(frequencies.expand(4, -1), labels) < before
+
+
+@pytest.mark.parametrize(("masks", "least", "most"), [("exact", 0.0, 0.1), ("box", 0.3, 1.0)])
+def test_clp_learns_from_the_meta_loss_as_far_as_the_expert_knows(task_with, masks, least, most):
+    task = task_with(masks, expert_epochs=8)
+    task = replace(task, config=replace(task.config, method="clp_factual"))
+    method = build_method(task)
+    batch = task.data.train.batch(torch.arange(500) * 7 % len(task.data.train))
+    for _ in range(3):
+        method.step(batch)
+    assert least <= method.clp.meta_weight <= most
+    again = build_method(task)
+    again.load_state_dict(method.state_dict())
+    torch.testing.assert_close(again.known.means, method.known.means)

@@ -85,7 +85,9 @@ class ClpConfig(Section, prefix="clp."):
         factual_weight: weight of the meta loss on factual images.
         counterfactual_weight: weight of the meta loss on counterfactual images.
         meta_weight: of the meta loss's gradient in the classifier's own step, so that it learns
-            from the meta images, too; 0 is off, null for the method's own choice.
+            from the meta images, too; where an expert says what is spurious in an image, times the
+            share of the labels' information that it has; 0 is off, null for the method's own
+            choice.
         refit: share of a logistic regression on the meta images and factual copies of them (DFR) in
             the last layer, mixed in when training is over; 0 is off, 1 puts it in the layer's
             place, null for the method's own choice.

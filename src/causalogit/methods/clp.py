@@ -26,7 +26,7 @@ from causalogit.data import Batch
 from causalogit.methods.base import Budget, Method, Metrics, Task, method
 from causalogit.methods.masked import factual, meta_objective
 from causalogit.methods.refit import refit_last_layer
-from causalogit.methods.spurious import answers_of, spurious_expert
+from causalogit.methods.spurious import Information, answers_of, spurious_expert
 from causalogit.models import seeded
 
 
@@ -94,7 +94,7 @@ class Clp(Method):
             every=config.every,
             pace=Pace(self.pace if config.pace is None else config.pace),
             objective=self.objective(),
-            meta_weight=self.meta_weight if config.meta_weight is None else config.meta_weight,
+            meta_weight=self._meta_weight,
             saliency_weight=config.saliency_weight,
             saliency_fraction=config.saliency_fraction,
             pieces=task.config.optimizer.pieces,
@@ -102,6 +102,7 @@ class Clp(Method):
         )
         expert = self.expert_of(config)
         self.expert = None if expert is None else spurious_expert(expert, task, self.augmented)
+        self.known = Information(task.log_frequencies())
         shifts = "background_shift" in names
         self.replace = factual(task, task.config.controls.train_fill) if shifts else None
 
@@ -139,7 +140,11 @@ class Clp(Method):
     def step(self, batch: Batch) -> Metrics:
         """Eqs. 8-10 on the batch."""
         batch = self.augmented(batch)
-        return self.clp.step(batch.images, batch.labels, batch.masks, **self._besides(batch))
+        besides = self._besides(batch)
+        if self._meta_weight and self.expert is not None and self.expert.reads_masks:
+            known = self.known.after(besides["spurious"], batch.labels)
+            self.clp.meta_weight = self._meta_weight * known
+        return self.clp.step(batch.images, batch.labels, batch.masks, **besides)
 
     def end_epoch(self) -> None:
         """Roll the class averages."""
@@ -173,13 +178,19 @@ class Clp(Method):
     def state_dict(self) -> dict[str, Any]:
         """Perturbation network, its optimizer, class statistics, expert."""
         expert = {} if self.expert is None else {"expert": self.expert.state_dict()}
-        return self.clp.state_dict() | expert
+        return self.clp.state_dict() | expert | {"known": self.known.means}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of `state_dict`."""
         self.clp.load_state_dict(state)
+        self.known.means = state["known"]
         if self.expert is not None:
             self.expert.load_state_dict(state["expert"])
+
+    @property
+    def _meta_weight(self) -> float:
+        chosen = self.task.config.clp.meta_weight
+        return self.meta_weight if chosen is None else chosen
 
     def _besides(self, batch: Batch) -> dict[str, Tensor]:
         """What a step is told besides images, labels and masks, where it is asked for."""
@@ -257,7 +268,9 @@ class ClpFactual(Clp):
     Factual augmentation takes away what it can of the background. The perturbation says what still
     shows of it (`visible_expert`), so that the classifier has nothing to learn from that either,
     and the network learns how far to believe it. The classifier learns from the meta loss as well,
-    and its last layer is in the end drawn a quarter of the way to a refit on the meta images.
+    the more the more of the labels the expert knows: where masks are exact nothing is left to learn
+    from a small set that is soon known by heart. In the end its last layer is drawn a quarter of
+    the way to a refit on the meta images.
     """
 
     name = "clp_factual"

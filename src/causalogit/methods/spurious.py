@@ -63,6 +63,31 @@ def spurious_expert(
     return background_expert(task) if name == "background" else visible_expert(task, augment)
 
 
+class Information:
+    """The share of the labels' information that an expert has, from 0 to 1.
+
+    One less the ratio of two mean log-losses: the expert's, and that of the classes' frequencies,
+    which need no image. Both are running means, over some 50 batches.
+
+    Args:
+        log_frequencies: of the classes, `(C,)`.
+        memory: of the running means, a step.
+    """
+
+    def __init__(self, log_frequencies: Tensor, memory: float = 0.98) -> None:
+        self.log_frequencies, self.memory = log_frequencies, memory
+        self.means: Tensor | None = None
+
+    def after(self, said: Tensor, labels: Tensor) -> float:
+        """With a batch of log-probabilities `(B, C)` and labels `(B,)`."""
+        expert = said.gather(1, labels[:, None]).mean()
+        means = processes.mean(torch.stack([expert, self.log_frequencies[labels].mean()]))
+        known = means if self.means is None else self.means
+        self.means = self.memory * known + (1 - self.memory) * means
+        expert_loss, frequency_loss = (-self.means).tolist()
+        return min(1.0, max(0.0, 1 - expert_loss / frequency_loss)) if frequency_loss else 0.0
+
+
 @torch.no_grad()
 def answers_of(model: nn.Module, images: Tensor) -> Tensor:
     """Log-probabilities `(B, C)` in eval mode, which the model is in for this pass only."""
