@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from causalogit.masks.download import kept_at
 
 sys.path.append(str(Path(__file__).parents[1]))
 torch.set_num_threads(1)
+
+# the same examples everywhere and always, on machines of any speed
+settings.register_profile("stable", derandomize=True, deadline=None, database=None)
+settings.load_profile("stable")
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""SIGKILL at a random moment, then resume: the weights are those of an undisturbed run."""
+"""SIGKILL at a random moment: a resumed run is as if undisturbed, and no worker lives on."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import time
 
 import torch
+from filelock import FileLock
 
 from causalogit.train.checkpoint import load_checkpoint
 
@@ -49,3 +50,21 @@ def test_sigkill_and_resume(tmp_path):
     )
     expected, resumed = weights(whole), weights(cut)
     assert all(torch.equal(expected[name], resumed[name]) for name in expected)
+
+
+def test_the_workers_of_a_killed_comparison_end_and_let_go_of_their_folders(tmp_path):
+    command = [*COMMAND, "--out", tmp_path, "--seeds", "0", "--jobs", "1"]
+    command[command.index("train")] = "compare"
+    command[command.index("--method")] = "--methods"
+    command[command.index("--optimizer.epochs") + 1] = "3000"
+    process = subprocess.Popen(
+        command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    run = tmp_path / "clp" / "seed-0"
+    deadline = time.monotonic() + 120
+    while not (run / "state.ckpt").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the comparison ended before it could be killed"
+    with FileLock(run / "run.lock").acquire(timeout=20):
+        load_checkpoint(run / "state.ckpt")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from causalogit.config.check import require, require_normalisation
+from causalogit.config.check import Section, require, require_normalisation
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Section, prefix="model."):
     """How the file of a classifier from elsewhere is to be read; ours need none of it.
 
     Args:
@@ -31,11 +31,12 @@ class ModelConfig:
     trust: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_normalisation("model.", self.mean, self.std)
 
 
 @dataclass(frozen=True)
-class PhotosConfig:
+class PhotosConfig(Section, prefix="data."):
     """The labelled photos.
 
     Args:
@@ -54,6 +55,7 @@ class PhotosConfig:
     split: Literal["train", "validation", "test", "meta", "all"] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(
             self.image_size is None or self.image_size > 0,
             f"data.image_size is {self.image_size}: give a positive number",
@@ -61,7 +63,7 @@ class PhotosConfig:
 
 
 @dataclass(frozen=True)
-class AuditConfig:
+class AuditConfig(Section):
     """One audit.
 
     Args:
@@ -90,6 +92,7 @@ class AuditConfig:
     most_groups: int = 8
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.batch_size > 0, f"batch_size is {self.batch_size}: give at least 1")
         require(
             0 < self.threshold < 1, f"threshold is {self.threshold}: give a share between 0 and 1"

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser
 
 from causalogit.auditing import AuditConfig
 from causalogit.cli import commands
 from causalogit.config import RunConfig
+from causalogit.config.check import one_line
 from causalogit.core import Divergence
 from causalogit.data.compose import ComposeConfig
 from causalogit.data.masking import MasksConfig
@@ -143,18 +146,11 @@ def _add_inpainter_actions(parser: ArgumentParser) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    parser = build_parser()
     given = sys.argv[1:] if arguments is None else list(arguments)
-    parsed = parser.parse_args(_with_preset_files(given))
     try:
-        if started_together() > 1 and parsed.command != "train":
-            raise ValueError(
-                f"torchrun has started {started_together()} processes, and `{parsed.command}` is "
-                "for one: start it without torchrun (only `train` shares its work)"
-            )
-        _dispatch(parser, parsed)
+        _command(given)()
     except (ValueError, Divergence, OSError) as error:
-        sys.stderr.write(f"causalogit: {error}\n")
+        sys.stderr.write(f"causalogit: {error}{_remedy(error)}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write(
@@ -162,6 +158,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 130
     return 0
+
+
+def _remedy(error: Exception) -> str:
+    """What to do about an error of the system that says nothing of it."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return ": make room on the disk, then give the same command again" if full else ""
 
 
 def _parser(description: str | None, command: str = "COMMAND") -> ArgumentParser:
@@ -196,9 +198,27 @@ def _run_parser(description: str | None, skip: set[str | int] | None = None) -> 
     return parser
 
 
-def _dispatch(parser: ArgumentParser, parsed: Namespace) -> None:
+def _command(given: Sequence[str]) -> Callable[[], None]:
+    """What the arguments ask for, ready to be called.
+
+    Raises:
+        ValueError: they cannot be read, or do not fit.
+    """
+    parser = build_parser()
+    try:
+        parsed = parser.parse_args(_with_preset_files(given))
+        options = vars(parser.instantiate(parsed)[parsed.command])
+    except (TypeError, OverflowError, RecursionError) as error:
+        # the parser's own refusals are SystemExit; these are what it trips over
+        raise ValueError(
+            f"the options or their file cannot be read ({one_line(error)}): see --help"
+        ) from error
     name = parsed.command
-    options = vars(parser.instantiate(parsed)[name])
+    if started_together() > 1 and name != "train":
+        raise ValueError(
+            f"torchrun has started {started_together()} processes, and `{name}` is for one: start "
+            "it without torchrun (only `train` shares its work)"
+        )
     if "action" in options:
         name = f"{name}_{options['action']}"
         options = vars(options[options["action"]])
@@ -217,7 +237,7 @@ def _dispatch(parser: ArgumentParser, parsed: Namespace) -> None:
         options["config"] = _take(InpaintingConfig, options)
     elif "data" in options:
         options["config"] = _take(RunConfig, options)
-    command(**options)
+    return partial(command, **options)
 
 
 def _take(kind: type[_Config], options: dict[str, Any]) -> _Config:

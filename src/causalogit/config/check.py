@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 
 def require(condition: bool, message: str) -> None:
@@ -36,3 +41,44 @@ def require_normalisation(section: str, mean: Sequence[float], std: Sequence[flo
 def one_line(error: Exception) -> str:
     """What an error says, in one line."""
     return " ".join(str(error).split())[:200]
+
+
+@dataclass(frozen=True)  # the parser flattens dataclasses whose bases are dataclasses, too
+class Section:
+    """A part of a config; refuses what the parser lets through whatever a field's type is.
+
+    Args:
+        prefix: of its fields' names, with its dot.
+    """
+
+    prefix = ""  # an annotation here would hide those of the sections from the parser
+
+    def __init_subclass__(cls, prefix: str = "", **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.prefix = prefix
+
+    def __post_init__(self) -> None:
+        kind: Any = type(self)
+        for name, nullable in _nullable(kind).items():
+            value, where = getattr(self, name), f"{self.prefix}{name}"
+            require(
+                nullable or value is not None,
+                f"{where} is null: give a value, or leave it out for its default",
+            )
+            for number in value if isinstance(value, tuple) else (value,):
+                require(
+                    not isinstance(number, float) or not math.isnan(number),
+                    f"{where} is nan: give a number",
+                )
+                # one of more than 4300 digits cannot even be told
+                require(
+                    not isinstance(number, int) or abs(number) < 2**63,
+                    f"{where} is beyond 2**63: give a smaller number",
+                )
+
+
+@cache
+def _nullable(kind: Any) -> dict[str, bool]:
+    """Whether a field of a section may be null."""
+    hints = get_type_hints(kind)
+    return {own.name: NoneType in get_args(hints[own.name]) for own in fields(kind)}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from causalogit.config.check import require
+from causalogit.config.check import Section, require
 from causalogit.config.names import ExpertName, FillName, FormName, LookName
 
 
 @dataclass(frozen=True)
-class NetworkConfig:
+class NetworkConfig(Section, prefix="clp.network."):
     """The perturbation network and its optimizer (Adam).
 
     Args:
@@ -40,7 +40,7 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True)
-class InpainterConfig:
+class InpainterConfig(Section, prefix="clp.inpainter."):
     """What the fill "inpainter" paints with.
 
     Args:
@@ -61,7 +61,7 @@ class InpainterConfig:
 
 
 @dataclass(frozen=True)
-class ClpConfig:
+class ClpConfig(Section, prefix="clp."):
     """Causal Logit Perturbation; the defaults are the paper's.
 
     Args:
@@ -134,6 +134,7 @@ class ClpConfig:
     max_hypergradient: float = 10.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(
             self.meta_batch_size > 0,
             f"clp.meta_batch_size is {self.meta_batch_size}: give at least 1",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from causalogit.config.check import require
+from causalogit.config.check import Section, require
 from causalogit.config.names import LookName
 
 
 @dataclass(frozen=True)
-class ControlsConfig:
+class ControlsConfig(Section, prefix="controls."):
     """What single controls need.
 
     Args:
@@ -50,6 +50,7 @@ class ControlsConfig:
     co_teaching_forget_rate: float = 0.2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("effective_number_beta", "co_teaching_forget_rate"):
             share = getattr(self, name)
             require(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from causalogit.config.check import require
+from causalogit.config.check import Section, require
 
 
 @dataclass(frozen=True)
-class LongTailConfig:
+class LongTailConfig(Section, prefix="data.long_tail."):
     """Classes of unequal size, in an exponential profile.
 
     Args:
@@ -22,11 +22,12 @@ class LongTailConfig:
     order: Literal["fixed", "shuffled"] = "fixed"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.ratio >= 1, f"data.long_tail.ratio is {self.ratio}: give at least 1")
 
 
 @dataclass(frozen=True)
-class NoiseConfig:
+class NoiseConfig(Section, prefix="data.noise."):
     """Wrong labels on training images.
 
     Args:
@@ -38,13 +39,14 @@ class NoiseConfig:
     rate: float = 0.4
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(
             0 <= self.rate <= 1, f"data.noise.rate is {self.rate}: give a share between 0 and 1"
         )
 
 
 @dataclass(frozen=True)
-class AttributeConfig:
+class AttributeConfig(Section, prefix="data.attribute."):
     """A spurious attribute that is laid on the images.
 
     Args:
@@ -64,6 +66,7 @@ class AttributeConfig:
     protocol: Literal["clt", "glt", "alt"] = "glt"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(
             0 <= self.correlation <= 1,
             f"data.attribute.correlation is {self.correlation}: give a share between 0 and 1",
@@ -72,7 +75,7 @@ class AttributeConfig:
 
 
 @dataclass(frozen=True)
-class MetaConfig:
+class MetaConfig(Section, prefix="data.meta."):
     """The meta set, disjoint from all others.
 
     Args:
@@ -91,6 +94,7 @@ class MetaConfig:
     taken_from: Literal["train", "validation"] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         size = self.per_class
         require(size is None or size > 0, f"data.meta.per_class is {size}: give at least one image")
         require(
@@ -101,7 +105,7 @@ class MetaConfig:
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Section, prefix="data."):
     """Which images, how biased, and how they are split.
 
     Args:
@@ -153,6 +157,7 @@ class DataConfig:
     meta: MetaConfig = field(default_factory=MetaConfig)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("image_size", "largest_class", "validation_size", "test_size"):
             size = getattr(self, name)
             require(

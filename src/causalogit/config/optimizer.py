@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from causalogit.config.check import require
+from causalogit.config.check import Section, require
 
 
 @dataclass(frozen=True)
-class OptimizerConfig:
+class OptimizerConfig(Section, prefix="optimizer."):
     """How the classifier is optimized.
 
     Args:
@@ -41,6 +41,7 @@ class OptimizerConfig:
     pieces: int = 1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(
             self.learning_rate > 0,
             f"optimizer.learning_rate is {self.learning_rate}: give a positive rate",

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-from causalogit.config.check import require, require_normalisation
+from causalogit.config.check import Section, one_line, require, require_normalisation
 from causalogit.config.clp import ClpConfig
 from causalogit.config.controls import ControlsConfig
 from causalogit.config.data import DataConfig
@@ -17,7 +17,7 @@ from causalogit.config.optimizer import OptimizerConfig
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class RunConfig(Section):
     """One training run.
 
     Args:
@@ -58,6 +58,7 @@ class RunConfig:
     controls: ControlsConfig = field(default_factory=ControlsConfig)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(0 <= self.seed < 2**62, f"seed is {self.seed}: give a number from 0 to below 2**62")
         require_normalisation("", self.mean, self.std)
 
@@ -80,3 +81,7 @@ def config_from_dict(content: Mapping[str, Any]) -> RunConfig:
         return cast(RunConfig, parser.instantiate(parser.parse_object({"config": content})).config)
     except ArgumentError as error:
         raise ValueError(f"config: {error}") from error
+    except (TypeError, OverflowError) as error:  # what the parser trips over
+        raise ValueError(
+            f"config: a value or a section does not fit its field ({one_line(error)})"
+        ) from error

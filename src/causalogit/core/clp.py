@@ -20,7 +20,7 @@ from causalogit.core.guard import Guard
 from causalogit.core.hypergradient import Solver, VirtualStep, output_gradient
 from causalogit.core.inputs import usable
 from causalogit.core.lookahead import check_optimizer
-from causalogit.core.losses import saliency_penalty
+from causalogit.core.losses import precise, saliency_penalty
 from causalogit.core.meta import MaskedTransform, MetaBatch, MetaObjective
 from causalogit.core.pace import Pace
 from causalogit.core.perturbation import PerturbationNetwork
@@ -170,7 +170,7 @@ class CausalLogitPerturbation:
         labels = processes.gathered(labels)
         spurious = None if spurious is None else processes.gathered(spurious)
         replaced = None if replaced is None else processes.gathered(replaced)
-        plain_loss = F.cross_entropy(logits.detach(), labels)
+        plain_loss = F.cross_entropy(precise(logits.detach()), labels)
         if not self.guard.factor("loss", plain_loss.item()):
             undo()
             return {"skipped": 1.0}

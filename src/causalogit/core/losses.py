@@ -7,6 +7,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
+def precise(logits: Tensor) -> Tensor:
+    """At least in float32: in half precision a loss of finite logits may overflow."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
 def counterfactual_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """l_CF = -log(1 - P(y | CF(x))), averaged: "whatever this is, it is not y".
 

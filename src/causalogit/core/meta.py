@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from causalogit.core.losses import counterfactual_loss
+from causalogit.core.losses import counterfactual_loss, precise
 
 MaskedTransform = Callable[[Tensor, Tensor, Tensor], Tensor]
 """`(images, masks, labels) -> images`."""
@@ -72,8 +72,7 @@ class MetaObjective:
         self, logits_of: Callable[[Tensor], Tensor], terms: dict[str, Tensor], labels: Tensor
     ) -> dict[str, Tensor]:
         """Weighted terms by name, from one forward pass over all images together."""
-        logits = logits_of(torch.cat(list(terms.values())))
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        logits = precise(logits_of(torch.cat(list(terms.values()))))
         parts = dict(zip(terms, logits.split(len(labels)), strict=True))
         weighted = {"clean": self.clean_weight * F.cross_entropy(parts["clean"], labels)}
         if "factual" in parts:

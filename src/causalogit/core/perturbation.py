@@ -26,6 +26,9 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "silu": nn.SiLU,
 }
 
+_LARGEST = 1e15
+"""Of an input: the square of a larger one, in the running variance, would stay infinite forever."""
+
 
 class OutputForm(Protocol):
     """Turns raw outputs `(B, width)` into what `loss` takes: delta `(B, C)` or weights `(B,)`."""
@@ -258,6 +261,7 @@ class PerturbationNetwork(nn.Module):
         values = characteristics.to(self._dtype)
         if self.normalise is None:
             return values
+        values = values.clamp(-_LARGEST, _LARGEST)
         if self.training and len(values) > 1:
             normal: Tensor = self.normalise(values)
             return normal

@@ -123,7 +123,8 @@ class WeightedSamples:
 
     def __call__(self, logits: Tensor, output: Tensor, labels: Tensor) -> Tensor:
         """`sum w_i CE(u_i, y_i) / sum w_i`, the mean of CE with weights of mean 1."""
-        losses = F.cross_entropy(logits, labels, reduction="none")
+        wide = torch.promote_types(logits.dtype, output.dtype)
+        losses = F.cross_entropy(logits.to(wide), labels, reduction="none")
         return (output * losses).sum() / output.sum()
 
     def cotangent(self, logits: Tensor, output: Tensor, labels: Tensor) -> Tensor:

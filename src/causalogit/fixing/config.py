@@ -14,7 +14,7 @@ from causalogit.config import (
     OptimizerConfig,
     RunConfig,
 )
-from causalogit.config.check import require
+from causalogit.config.check import Section, require
 from causalogit.presets import load_preset
 
 OWN = ""
@@ -33,7 +33,7 @@ def _recipe() -> RunConfig:
 
 
 @dataclass(frozen=True)
-class FixConfig:
+class FixConfig(Section):
     """One fix: two audits and the training in between.
 
     Args:
@@ -83,6 +83,7 @@ class FixConfig:
     onnx: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.audit_config(self.data, 0)  # refuses what an audit would
         require(
             self.data.source != OWN or self.data == DataConfig(source=OWN),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from causalogit.config import DataConfig
-from causalogit.config.check import require
+from causalogit.config.check import Section, require
 
 
 @dataclass(frozen=True)
-class InpaintingConfig:
+class InpaintingConfig(Section):
     """The training of an inpainter.
 
     Args:
@@ -33,6 +33,7 @@ class InpaintingConfig:
     device: str = "auto"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(0 <= self.seed < 2**62, f"seed is {self.seed}: give a number from 0 to below 2**62")
         for name in ("steps", "width"):
             require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}: give at least 1")

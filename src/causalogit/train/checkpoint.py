@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
@@ -13,19 +14,48 @@ import torch
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Give `write` a temporary file beside `path`; put it in place only once it is on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Give `write` a temporary file beside `path`; put it in place only once it is on the disk.
+
+    Raises:
+        OSError: the file cannot be written; what `path` held before is still there, whole.
+    """
     # not tempfile: its files are readable by their owner alone, and would stay so
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    except BaseException as error:
+        with suppress(OSError):  # it would hide the reason
+            temporary.unlink(missing_ok=True)
+        reason = _of_the_system(error) if isinstance(error, Exception) else None
+        if reason is None:
+            raise
+        raise cannot_write(path, reason) from error
+
+
+def _of_the_system(error: BaseException | None) -> OSError | None:
+    """What the system said: torch.save hides a full disk behind an error of its own."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def cannot_write(path: Path, reason: OSError) -> OSError:
+    """An error that says what to do where the system has refused to write to `path`."""
+    return OSError(
+        f"{path} cannot be written ({reason.strerror or reason}): make room or allow writing, "
+        "then go on with the same command (train: --resume); what was saved before is still whole"
+    )
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files of a process that was killed while it wrote into `folder`."""
+    for leftover in folder.glob(f".*.{'[0-9a-f]' * 32}"):
+        leftover.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -58,6 +88,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} is not a checkpoint that can be read safely ({type(error).__name__}): it is "
             "truncated, holds code, or comes from elsewhere"
         ) from error
-    if not isinstance(state, dict) or "model" not in state or "config" not in state:
+    if not isinstance(state, dict) or not all(
+        isinstance(state.get(part), Mapping) for part in ("model", "config")
+    ):
         raise ValueError(f"{path} is not a checkpoint of causalogit: it has no model and config")
     return state

@@ -5,9 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing.queues import Queue
 from pathlib import Path
@@ -63,6 +65,7 @@ def compare(
     Raises:
         ValueError: no method or seed, an unknown method, or a run folder of another config.
         Divergence: a run left the numbers; it is raised when all others are done.
+        OSError: a folder cannot be written to, or a process was killed.
     """
     if not methods or not seeds:
         raise ValueError("nothing to compare: give at least one method and one seed")
@@ -95,18 +98,29 @@ def run_all(
         The rows in the order of `wanted`.
 
     Raises:
-        ValueError, Divergence: a run failed; it is raised when all others are done.
+        ValueError, Divergence, OSError: a run failed; it is raised when all others are done.
+        ChildProcessError: a process was killed, which ends them all.
     """
     rows: dict[str, dict[str, Any]] = {}
-    failed: dict[str, ValueError | Divergence] = {}
+    failed: dict[str, ValueError | Divergence | OSError] = {}
+    killed: BrokenProcessPool | None = None
     labels = [job.label for job in wanted]
     for future, label in _as_completed(wanted, jobs, on_progress):
         try:
             rows[label] = future.result()
-        except (ValueError, Divergence) as error:
+        except BrokenProcessPool as error:  # of every run that is not done
+            killed = error
+            continue
+        except (ValueError, Divergence, OSError) as error:
             failed[label] = error
             continue
         write_json(results, {"runs": [rows[label] for label in labels if label in rows]})
+    if killed is not None:
+        raise ChildProcessError(
+            "a process was killed, perhaps for want of memory (fewer at once: --jobs): "
+            f"{len(rows)} of {len(labels)} runs are complete, and the same command goes on with "
+            "the others"
+        ) from killed
     for label, failure in failed.items():
         more = f" ({len(failed)} of {len(labels)} runs failed)" if len(failed) > 1 else ""
         raise type(failure)(f"{label}: {failure}{more}") from failure
@@ -160,6 +174,15 @@ def _begin_worker(queue: Queue[tuple[str, int, int]], cores: int, workers: int) 
     _queue = queue
     torch.set_num_threads(max(1, min(torch.get_num_threads(), cores // workers)))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A killed parent leaves nobody who would end its workers: they would hold folders forever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run(job: Job) -> dict[str, Any]:

@@ -15,10 +15,17 @@ from safetensors.torch import save as save_tensors
 from torch.utils.tensorboard import SummaryWriter
 
 from causalogit.config import RunConfig, config_from_dict, config_to_dict
+from causalogit.config.check import one_line
 from causalogit.data import Split
 from causalogit.methods import Method
 from causalogit.methods.clp import Clp
-from causalogit.train.checkpoint import write_atomically, write_json, write_text
+from causalogit.train.checkpoint import (
+    cannot_write,
+    sweep,
+    write_atomically,
+    write_json,
+    write_text,
+)
 from causalogit.train.environment import describe_environment
 from causalogit.train.passes import over_mixed_batches
 
@@ -63,7 +70,8 @@ class RunFolder:
         """The row of this run if it is complete; None if it is still to be run.
 
         Raises:
-            ValueError: there is a run already and `resume` is off, or it has another config.
+            ValueError: there is a run already and `resume` is off, it has another config, or its
+                files are damaged.
         """
         if not self.config.is_file():
             return None
@@ -72,35 +80,61 @@ class RunFolder:
                 f"{self.path} holds a run already: resume it (--resume), or "
                 "choose another folder (--out)"
             )
-        # read through the config, so that options younger than the run have their defaults
-        if config_from_dict(yaml.safe_load(self.config.read_text())) != config:
+        if self._recorded() != config:
             raise ValueError(
                 f"{self.path} holds a run of another config: resume it with "
                 f"--config {self.config}, or choose another folder"
             )
         if not self.results.is_file():
             return None
-        row: dict[str, Any] = json.loads(self.results.read_text())["runs"][0]
+        return self.row()
+
+    def _recorded(self) -> RunConfig:
+        """The config of the run that is here; options younger than the run have their defaults."""
+        try:
+            return config_from_dict(yaml.safe_load(self.config.read_text(encoding="utf-8")))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"{self.config} is damaged ({one_line(error)}): put it right, or choose another "
+                "folder (--out)"
+            ) from error
+
+    def row(self) -> dict[str, Any]:
+        """The row of `results.json`.
+
+        Raises:
+            ValueError: the file is not what a run has written.
+        """
+        try:
+            row: dict[str, Any] = json.loads(self.results.read_bytes())["runs"][0]
+            row["selected_by"]
+        except (ValueError, LookupError, TypeError) as error:
+            raise ValueError(
+                f"{self.results} is damaged ({one_line(error)}): delete it, and train --resume "
+                "tests the run anew"
+            ) from error
         return row
 
     def begin(self, config: RunConfig) -> None:
         """Make the folder, keep others out of it, and record what is run, with what.
 
         Raises:
-            ValueError: the folder cannot be written to, or another process is training in it.
+            ValueError: another process is training in the folder.
+            OSError: it cannot be written to.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)  # the system lets go of it, however this process ends
-            write_json(self.path / "environment.json", describe_environment())
-            write_text(self.config, yaml.safe_dump(config_to_dict(config), sort_keys=False))
         except Timeout as error:
             raise ValueError(
                 f"another process is training in {self.path}: wait for it, or choose another "
                 "folder (--out)"
             ) from error
         except OSError as error:
-            raise ValueError(f"{self.path} cannot be written to: {error}") from error
+            raise cannot_write(self.path, error) from error
+        sweep(self.path)
+        write_json(self.path / "environment.json", describe_environment())
+        write_text(self.config, yaml.safe_dump(config_to_dict(config), sort_keys=False))
 
     def log_epoch(self, row: dict[str, float], history: list[dict[str, float]]) -> None:
         """Rewrite `metrics.csv` from the history and add the row to TensorBoard's log."""

@@ -135,7 +135,7 @@ def load_run(path: Path) -> LoadedRun:
     folder = RunFolder(path)
     if not folder.results.is_file():
         raise ValueError(f"{path}: no finished run here (no {folder.results.name})")
-    row = json.loads(folder.results.read_text())["runs"][0]
+    row = folder.row()
     selector = row["selected_by"].removeprefix("validation ")
     model, config, data = load_model(folder.selected(selector))
     history = read_history(path)

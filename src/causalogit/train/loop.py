@@ -316,9 +316,16 @@ class Trainer:
         }
 
     def _load_state(self) -> None:
+        state = load_checkpoint(self.folder.state)
+        writers = state.get("random")
+        if isinstance(writers, list) and len(writers) != self.part.count:
+            raise ValueError(
+                f"{self.folder.state} was written by {len(writers)} processes: go on with "
+                f"as many (torchrun --nproc_per_node), not with {self.part.count}"
+            )
         try:
-            self._restore(load_checkpoint(self.folder.state))
-        except (KeyError, RuntimeError) as error:
+            self._restore(state)
+        except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(
                 f"{self.folder.state} was written by another version of causalogit and cannot be "
                 f"gone on with ({error}): begin a new run in another folder"
@@ -333,11 +340,6 @@ class Trainer:
         self.means.load_state_dict(state["means"])
         self.history, self.best = state["history"], state["best"]
         self.seconds = state["seconds"]
-        if len(state["random"]) != self.part.count:
-            raise ValueError(
-                f"{self.folder.state} was written by {len(state['random'])} processes: go on with "
-                f"as many (torchrun --nproc_per_node), not with {self.part.count}"
-            )
         random: dict[str, Tensor] = state["random"][self.part.rank]
         torch.set_rng_state(random["torch"])
         if self.device.type == "cuda" and random["cuda"] is not None:

@@ -42,6 +42,8 @@ class OpenCv:
         self, images: Tensor, masks: Tensor, labels: Tensor, generator: torch.Generator
     ) -> Tensor:
         """Fill images; see `Fill`. Images of 1 or 3 channels in [0, 1]."""
+        if images.shape[2] == 1 < images.shape[3]:  # of one row, OpenCV reads what lies beyond
+            return self(images.mT, masks.mT, labels, generator).mT
         cv2 = _opencv()
         flag = cv2.INPAINT_TELEA if self.method == "telea" else cv2.INPAINT_NS
         holes = holes_of(images, masks)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from causalogit.config.check import require
+from causalogit.config.check import Section, require
 
 SPLITS = ("train", "validation", "test", "meta")
 """The column `split` of metadata.csv is the place in this tuple; the first three are WILDS'."""
 
 
 @dataclass(frozen=True)
-class ComposeConfig:
+class ComposeConfig(Section):
     """Which cut-outs on which scenes, how many images, and how strong the correlation is.
 
     Every class has the same number of images in every split.
@@ -52,6 +52,7 @@ class ComposeConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(
             len(self.pairs) > 1 and len(set(self.pairs.values())) > 1,
             f"pairs are {self.pairs}: name at least two classes that go with different places",

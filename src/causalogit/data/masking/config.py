@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from causalogit.config.check import Section
+
 
 @dataclass(frozen=True)
-class MasksConfig:
+class MasksConfig(Section):
     """Which photos get masks, and where these come from.
 
     Args:
@@ -40,6 +42,7 @@ class MasksConfig:
     batch_size: int = 8
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.batch_size < 1:
             raise ValueError(f"batch_size is {self.batch_size}: give at least 1")
         if self.mask_path is not None and self.origin not in ("auto", "files"):

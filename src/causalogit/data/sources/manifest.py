@@ -69,7 +69,7 @@ def read_table(path: Path, delimiter: str = ",") -> tuple[list[str], Iterator[Ro
         raise ValueError(f"{path} cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not text in UTF-8: save it as such") from error
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    lines = _lines(path, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     columns = [column.strip() for column in next(lines, [])]
     if not columns:
         raise ValueError(f"{path} is empty")
@@ -85,6 +85,15 @@ def read_table(path: Path, delimiter: str = ",") -> tuple[list[str], Iterator[Ro
     if twice:
         raise ValueError(f"{path} has two columns named '{twice[0]}'")
     return columns, _csv_rows(path.name, columns, lines)
+
+
+def _lines(path: Path, reader: Iterator[list[str]]) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise ValueError(
+            f"{path} is not a table that can be read ({error}): is a quotation mark left open?"
+        ) from error
 
 
 def _csv_rows(name: str, columns: Sequence[str], lines: Iterable[list[str]]) -> Iterator[Row]:

@@ -192,6 +192,7 @@ def check_box(box: Box, full_size: tuple[int, int]) -> None:
 def box_mask(box: Box, full_size: tuple[int, int]) -> Image.Image:
     """The inside of a box, 8-bit grey, of the whole photo."""
     left, top, right, bottom = map(round, box)
+    left, top = min(left, full_size[0] - 1), min(top, full_size[1] - 1)
     mask = Image.new("L", full_size)
     # a box thinner than a pixel keeps one
     mask.paste(255, (left, top, max(right, left + 1), max(bottom, top + 1)))

@@ -149,9 +149,10 @@ def _masked(records: Sequence[Record]) -> Tensor | None:
 
 
 def _sorted(names: Iterable[str]) -> list[str]:
-    """By name; numbers by their value."""
-    names = list(names)
-    return sorted(names, key=int) if all(map(str.isdecimal, names)) else sorted(names)
+    """By name; numbers by their value, and those of one value, as 1 and 01, by name."""
+    names = sorted(names)
+    numbers = all(name.isdecimal() and len(name) < 20 for name in names)
+    return sorted(names, key=int) if numbers else names
 
 
 def _numbers(values: Iterable[str], names: Sequence[str]) -> Tensor:

@@ -1,0 +1,192 @@
+"""A full disk, a read-only folder, a killed process: one sentence, and nothing is lost."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from causalogit.cli import commands
+from causalogit.cli.main import main
+from causalogit.train import compare, train
+from causalogit.train.checkpoint import load_checkpoint, save_checkpoint, write_text
+from causalogit.train.compare import run_folder
+from causalogit.train.folder import RunFolder
+
+TINY = [
+    "--data.meta.per_class", "10", "--data.validation_size", "50", "--data.test_size", "4500",
+    "--optimizer.epochs", "3",
+]  # fmt: skip
+
+
+class _Device:
+    """A disk with so many bytes left, for the files that are opened anew."""
+
+    def __init__(self, left: int) -> None:
+        self.left, self.opened = left, []
+
+    def open(self, path: Path, mode: str) -> io.BufferedWriter:
+        device = self
+
+        class File(io.FileIO):
+            def write(self, data) -> int:
+                if device.left <= 0:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                fits = bytes(data)[: device.left]
+                device.left -= len(fits)
+                return super().write(fits)
+
+        self.opened.append(path)
+        return io.BufferedWriter(File(path, mode))
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Gives new files so many bytes in all, and then what a full disk gives."""
+
+    def fill(left: int) -> _Device:
+        device, plain = _Device(left), Path.open
+
+        def opened(path, mode="r", *args, **options):
+            return device.open(path, mode) if "x" in mode else plain(path, mode, *args, **options)
+
+        monkeypatch.setattr(Path, "open", opened)
+        return device
+
+    return fill
+
+
+FULL = r"cannot be written \(No space left on device\): make room .* then go on with the same"
+
+
+@pytest.mark.parametrize("left", [0, 1, 64, 700, 30_000, 79_000])
+def test_a_full_disk_leaves_the_old_checkpoint_and_no_stray_file(left, tmp_path, full_disk):
+    path = tmp_path / "state.ckpt"
+    save_checkpoint(path, {"model": {}, "config": {}, "epoch": 1})
+    device = full_disk(left)
+    content = {"model": {name: torch.ones(10_000) for name in "ab"}, "config": {}, "epoch": 2}
+    with pytest.raises(OSError, match=FULL):
+        save_checkpoint(path, content)
+    assert len(device.opened) == 1
+    assert os.listdir(tmp_path) == ["state.ckpt"]
+    assert load_checkpoint(path)["epoch"] == 1
+
+
+def test_a_run_on_a_full_disk_stops_in_a_sentence_and_goes_on(
+    tmp_path, capsys, full_disk, monkeypatch
+):
+    out = tmp_path / "run"
+    command = ["train", "--method", "erm", *TINY, "--out", str(out)]
+    full_disk(900_000)  # enough for one epoch's checkpoints, not for two
+    assert main(command) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"causalogit: {out}/")
+    assert "cannot be written (No space left on device): make room" in error
+    assert error.count("\n") == 1
+    assert load_checkpoint(out / "state.ckpt")["epoch"] == 1
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]
+    monkeypatch.undo()  # room again
+    assert main([*command, "--resume"]) == 0
+    assert load_checkpoint(out / "state.ckpt")["epoch"] == 3
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+@pytest.mark.parametrize("what", ["the folder", "its lock", "a file"])
+def test_a_folder_that_may_not_be_written_to(number, what, tmp_path, capsys, monkeypatch):
+    """By what the system calls raise: for root, permissions count for nothing."""
+    out = tmp_path / "run"
+    refused = OSError(number, os.strerror(number))
+    system_open, system_mkdir, plain = os.open, Path.mkdir, Path.open
+
+    def refuse(place: object, kind: str) -> None:
+        if what == kind and str(place).startswith(str(out)):
+            raise refused
+
+    def make(path, *args, **options):
+        refuse(path, "the folder")
+        system_mkdir(path, *args, **options)
+
+    def open_lock(path, *args, **options):
+        refuse(path, "its lock")
+        return system_open(path, *args, **options)
+
+    def open_file(path, *args, **options):
+        refuse(path, "a file")
+        return plain(path, *args, **options)
+
+    monkeypatch.setattr(Path, "mkdir", make)
+    monkeypatch.setattr(os, "open", open_lock)
+    monkeypatch.setattr(Path, "open", open_file)
+    assert main(["train", "--method", "erm", *TINY, "--out", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"causalogit: {out}")
+    assert f"cannot be written ({os.strerror(number)})" in error
+    assert error.count("\n") == 1
+
+
+def test_a_file_where_the_folder_should_be_is_told(tiny, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"file/run cannot be written \(Not a directory\)"):
+        train(tiny(method="erm"), tmp_path / "file" / "run")
+    with pytest.raises(OSError, match=r"file/a\.json cannot be written \(File exists\)"):
+        write_text(tmp_path / "file" / "a.json", "{}")
+
+
+def test_what_a_killed_process_left_half_written_is_swept_away(tiny, tmp_path):
+    stray = tmp_path / f".state.ckpt.{'0f' * 16}"
+    stray.write_bytes(b"half a checkpoint")
+    (tmp_path / ".mine").touch()
+    folder = RunFolder(tmp_path)
+    folder.begin(tiny(method="erm"))
+    with folder:
+        assert not stray.exists()
+        assert (tmp_path / ".mine").exists()
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "results.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\x00", b"[]", b"[1, 2", b"runs: {}: x"])
+def test_damaged_records_are_told_by_name(name, content, tiny, tmp_path):
+    folder, config = RunFolder(tmp_path), tiny(method="erm")
+    folder.begin(config)
+    with folder:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=r"config|results\.json is damaged") as error:
+        train(config, tmp_path, resume=True)
+    assert "\n" not in str(error.value)
+
+
+def test_a_killed_worker_ends_the_comparison_in_a_sentence_and_the_rest_goes_on(tiny, tmp_path):
+    before = set(multiprocessing.active_children())
+
+    def kill_in_the_second_run(run, done, total):
+        if run == "erm, seed 1":
+            for worker in set(multiprocessing.active_children()) - before:
+                worker.kill()
+
+    with pytest.raises(ChildProcessError, match=r"a process was killed.*: 1 of 3 runs are complet"):
+        compare(
+            tiny(method="erm", checkpoint_every=1), ["erm"], [0, 1, 2], tmp_path, jobs=1,
+            on_progress=kill_in_the_second_run,
+        )  # fmt: skip
+    rows = json.loads((tmp_path / "results.json").read_text())["runs"]
+    assert [row["seed"] for row in rows] == [0]
+    config = tiny(method="erm", checkpoint_every=1, seed=1)
+    assert train(config, run_folder(tmp_path, "erm", 1), resume=True)["seed"] == 1
+
+
+def test_a_full_disk_elsewhere_is_told_with_what_to_do(capsys, monkeypatch):
+    def fails():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "sheet.png")
+
+    monkeypatch.setattr(commands, "methods", fails)
+    assert main(["methods"]) == 1
+    error = capsys.readouterr().err
+    assert (
+        "No space left on device: 'sheet.png': make room on the disk, then give the same" in error
+    )
