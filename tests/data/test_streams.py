@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from threading import Event
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from causalogit.data import (
     endless_batches,
     epoch_batches,
     epoch_order,
+    read_ahead,
     steps_in_epoch,
 )
 from causalogit.data.transforms import pad_crop_flip
@@ -88,3 +90,39 @@ def test_a_batch_that_cannot_be_shared_out_is_left_out_by_all() -> None:
     assert steps_in_epoch(103, 20, Part(0, 3)) == 6
     assert steps_in_epoch(103, 20, Part(0, 4)) == 5
     assert steps_in_epoch(100, 20, Part(0, 4)) == 5
+
+
+def split(size):
+    return Split(InMemory(torch.rand(size, 1, 2, 2)), torch.arange(size), torch.arange(size))
+
+
+def test_reading_ahead_changes_no_batch():
+    train = split(10)
+    plain = list(epoch_batches(train, 4, seed=0, epoch=0))
+    ahead = list(read_ahead(epoch_batches(train, 4, seed=0, epoch=0)))
+    assert [batch.indices.tolist() for batch in ahead] == [b.indices.tolist() for b in plain]
+    assert all(torch.equal(a.images, b.images) for a, b in zip(ahead, plain, strict=True))
+
+
+def test_the_next_batch_is_read_while_one_is_learned_from():
+    read = Event()
+
+    def batches():
+        for number in range(2):
+            yield split(10).batch(torch.tensor([number]))
+            read.set()  # asked for the next one
+
+    stream = read_ahead(batches())
+    next(stream)
+    assert read.wait(10)
+
+
+def test_an_error_of_a_reader_arrives():
+    def batches():
+        yield split(10).batch(torch.tensor([0]))
+        raise ValueError("photo.png: truncated")
+
+    stream = read_ahead(batches())
+    next(stream)
+    with pytest.raises(ValueError, match=r"photo\.png: truncated"):
+        next(stream)

@@ -10,6 +10,7 @@ from causalogit.data.streams import (
     endless_batches,
     epoch_batches,
     epoch_order,
+    read_ahead,
     steps_in_epoch,
 )
 
@@ -26,5 +27,6 @@ __all__ = [
     "endless_batches",
     "epoch_batches",
     "epoch_order",
+    "read_ahead",
     "steps_in_epoch",
 ]

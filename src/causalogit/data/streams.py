@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -74,6 +75,15 @@ def epoch_batches(
     for step in range(start, steps_in_epoch(len(split), batch_size, part)):
         places = part.of(order[step * batch_size : (step + 1) * batch_size])
         yield split.batch(places, part.draws(draws_at(seed, epoch, step)))
+
+
+def read_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The same batches; while one is learned from, a thread decodes and transforms the next."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, batches, None)
+            yield batch
 
 
 def steps_in_epoch(size: int, batch_size: int, part: Part = ALONE) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from causalogit.config import RunConfig, config_to_dict
 from causalogit.core import Divergence, processes
-from causalogit.data import epoch_batches, steps_in_epoch
+from causalogit.data import epoch_batches, read_ahead, steps_in_epoch
 from causalogit.evaluate.metrics import (
     Metrics,
     RunningMeans,
@@ -168,7 +168,7 @@ class Trainer:
             part=self.part,
         )
         self.model.train()
-        for batch in batches:
+        for batch in read_ahead(batches):
             with self.fabric.autocast():
                 self.means.add(self.method.step(batch.to(self.device)))
             self.steps_in_epoch += 1
