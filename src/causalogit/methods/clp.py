@@ -64,8 +64,8 @@ class Clp(Method):
     name = "clp"
     title = "CLP, as published"
     budget: ClassVar[Budget] = "B"
-    form: ClassVar[str] = "vector"
     parallel = True
+    form: ClassVar[str] = "vector"
     bound: ClassVar[float] = 1.0
     learning_rate: ClassVar[float] = 1e-3
     pace: ClassVar[float] = 1.0
@@ -138,13 +138,15 @@ class Clp(Method):
         return batch
 
     def step(self, batch: Batch) -> Metrics:
-        """Eqs. 8-10 on the batch."""
+        """Eqs. 8-10 on the batch; `expert/information` is what scales the meta loss's own part."""
         batch = self.augmented(batch)
         besides = self._besides(batch)
+        metrics: Metrics = {}
         if self._meta_weight and self.expert is not None and self.expert.reads_masks:
             known = self.known.after(besides["spurious"], batch.labels)
             self.clp.meta_weight = self._meta_weight * known
-        return self.clp.step(batch.images, batch.labels, batch.masks, **besides)
+            metrics["expert/information"] = known
+        return metrics | self.clp.step(batch.images, batch.labels, batch.masks, **besides)
 
     def end_epoch(self) -> None:
         """Roll the class averages."""
@@ -176,7 +178,7 @@ class Clp(Method):
         return self.clp.loss.suspicion(output, batch.labels)
 
     def state_dict(self) -> dict[str, Any]:
-        """Perturbation network, its optimizer, class statistics, expert."""
+        """Perturbation network, its optimizer, class statistics, expert and what it knows."""
         expert = {} if self.expert is None else {"expert": self.expert.state_dict()}
         return self.clp.state_dict() | expert | {"known": self.known.means}
 
