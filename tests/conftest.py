@@ -6,9 +6,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from PIL import Image
 
 from causalogit.masks.download import kept_at
 
@@ -45,3 +47,13 @@ def u2netp() -> Path:
     if not path.is_file():
         pytest.skip(f"needs {path}: python -m benchmarks.u2netp gets it")
     return path
+
+
+@pytest.fixture
+def scene() -> Image.Image:
+    """A striped ellipse before a gradient, 96 x 80."""
+    rows, columns = np.mgrid[:80, :96]
+    pixels = np.stack([rows + 60, 255 - columns, rows // 2 + 90], 2).astype(np.uint8)
+    on = ((rows - 42) / 24) ** 2 + ((columns - 50) / 30) ** 2 < 1
+    pixels[on] = np.stack([200 + columns % 8 * 6, 40 + rows % 4 * 20, 30 + 0 * rows], 2)[on]
+    return Image.fromarray(pixels)

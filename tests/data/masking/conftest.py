@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.masks.conftest import scene  # noqa: F401
 from tests.masks.nets import write_brightness_model
 
 DRAWS = np.random.default_rng(0)

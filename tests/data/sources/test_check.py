@@ -36,7 +36,7 @@ def read(records, **options):
 
 
 def told(records, **options):
-    with pytest.raises(ValueError) as error:  # noqa: PT011
+    with pytest.raises(ValueError, match=r"photos\.csv") as error:
         read(records, **options)
     return str(error.value).split("\n  ")
 
