@@ -31,6 +31,7 @@ from benchmarks.page import fill_tables, markdown
 from benchmarks.rivals import Higher, Pair, Rival, TorchOpt, Unroll
 from benchmarks.study import ROOT
 from causalogit.core import CausalLogitPerturbation, VirtualStep, output_gradient
+from causalogit.core.forward_mode import Tape
 from causalogit.core.hypergradient import Solver
 from causalogit.models import build_model
 from causalogit.report.figures.draw import Panel, write_png
@@ -137,10 +138,11 @@ def hypergradient(scheme: Scheme, model: nn.Module, batch: Pair, meta: Pair) -> 
         return scheme.rival(model, optimizer, CLASSES, meta).hypergradient(images, labels, delta)
     options = scheme.ours or {}
     clp = CausalLogitPerturbation(model, optimizer, [meta], CLASSES, **options)
-    logits, features = clp.classifier(images)
+    with Tape() as tape:
+        logits, features = clp.classifier(images)
     step = VirtualStep(
         clp.classifier, optimizer, images, labels, logits, features, delta, clp.loss, {},
-        lambda: None,
+        lambda: None, tape=tape,
     )  # fmt: skip
     if clp.lagged:
         step = clp._differentiated(step)

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from causalogit.core import Classifier, PerturbedLogits, TrainingLoss, VirtualStep
+from causalogit.core.forward_mode import Tape
 
 MakeOptimizer = Callable[[nn.Module], Optimizer]
 
@@ -86,12 +87,14 @@ def virtual_step(
     output: Tensor,
     loss: TrainingLoss | None = None,
 ) -> VirtualStep:
-    """The forward pass of a batch, and what Eq. 8 needs of it."""
+    """The forward pass of a batch, on a tape, and what Eq. 8 needs of it."""
     last = [m for m in model.modules() if isinstance(m, nn.Linear)][-1]
     classifier = Classifier(model, last.out_features)
     restore = classifier.random_state()
-    logits, features = classifier(images)
+    with Tape() as tape:
+        logits, features = classifier(images)
     loss = loss or PerturbedLogits()
     return VirtualStep(
-        classifier, optimizer, images, labels, logits, features, output, loss, {}, restore
-    )
+        classifier, optimizer, images, labels, logits, features, output, loss, {}, restore,
+        tape=tape,
+    )  # fmt: skip

@@ -17,6 +17,7 @@ from causalogit.core import (
     PerturbationNetwork,
     Solver,
 )
+from causalogit.models import build_model
 
 from .nets import OPTIMIZERS, batch, small_net
 from .perturbers import masks_for, meta_batches, said_of
@@ -141,3 +142,13 @@ def test_autocast_sees_the_new_network_in_equation_10() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         metrics = clp.step(images.float(), labels)
     assert metrics["delta/label"] != 0
+
+
+def test_autocast_takes_the_exact_hypergradient_of_a_residual_network() -> None:
+    model = build_model("resnet8", 3, 2, seed=0)
+    images, labels = batch(8, side=16)
+    clp = CausalLogitPerturbation(model, OPTIMIZERS["sgd"](model), [(images, labels)], 3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        metrics = clp.step(images, labels)
+    assert metrics["hypergradient/norm"] > 0
+    assert clp.classifier.has_forward_mode

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch.optim import Adam, Optimizer
 from causalogit.core import processes
 from causalogit.core.characteristics import THE_TEN, CharacteristicTable, ClassStatistics
 from causalogit.core.classifier import Classifier, Parameters
+from causalogit.core.forward_mode import Tape
 from causalogit.core.guard import Guard
 from causalogit.core.hypergradient import Solver, VirtualStep, output_gradient
 from causalogit.core.inputs import usable
@@ -166,7 +167,8 @@ class CausalLogitPerturbation:
             return {"skipped": 1.0}
         restore, undo = self.classifier.random_state(), self.classifier.buffer_state()
         extra, saliency = self._saliency(images, masks, labels)
-        logits, features = map(processes.gathered, self.classifier(images))  # for Eqs. 8 and 10
+        with self._tape() as tape:
+            logits, features = map(processes.gathered, self.classifier(images))  # for Eqs. 8, 10
         labels = processes.gathered(labels)
         spurious = None if spurious is None else processes.gathered(spurious)
         replaced = None if replaced is None else processes.gathered(replaced)
@@ -186,7 +188,7 @@ class CausalLogitPerturbation:
         # Eq. 8: W_hat = W - eta1 * grad_W mean CE(u + delta(Omega), y)
         virtual = VirtualStep(
             self.classifier, self.optimizer, images, labels, logits, features,
-            output.detach(), loss, extra, restore,
+            output.detach(), loss, extra, restore, tape=tape,
         )  # fmt: skip
         if self.lagged:
             virtual = self._differentiated(virtual)
@@ -194,7 +196,7 @@ class CausalLogitPerturbation:
         # Eq. 9: Omega <- Omega - eta2 * grad_Omega L_meta(W_hat(Omega))
         metrics: Metrics = {}
         of_meta: Mapping[str, Tensor] = {}
-        if self.steps % self.every == 0:
+        if self._learns:
             metrics, of_meta = self._update_network(output, virtual)
         self.steps += 1
 
@@ -266,6 +268,16 @@ class CausalLogitPerturbation:
         self.pace.left = state["pace"]
         self.steps = state["steps"]
         self._random = state["random"]
+
+    @property
+    def _learns(self) -> bool:
+        """Whether the network does in this step."""
+        return self.steps % self.every == 0
+
+    def _tape(self) -> Tape | nullcontext[None]:
+        """Around the forward pass whose values Eq. 9 takes up again."""
+        wanted = self._learns and self.solver == "exact" and self.classifier.pieces == 1
+        return Tape() if wanted else nullcontext()
 
     @contextmanager
     def _draws_of_its_own(self) -> Iterator[None]:

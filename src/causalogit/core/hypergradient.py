@@ -38,6 +38,7 @@ from torch.optim import Optimizer
 
 from causalogit.core import processes
 from causalogit.core.classifier import Classifier, Parameters
+from causalogit.core.forward_mode import Replay, Tape
 from causalogit.core.lookahead import LookAhead, look_ahead
 from causalogit.core.training_loss import TrainingLoss
 
@@ -65,6 +66,7 @@ class VirtualStep:
         restore: brings back the random state from before that forward pass.
         known: gradients of the training loss by all parameters, where they are at hand already; the
             graph of the forward pass may be gone then.
+        tape: of that forward pass, which spares the solver `exact` a part of its own.
     """
 
     classifier: Classifier
@@ -78,6 +80,7 @@ class VirtualStep:
     extra: Mapping[str, Tensor]
     restore: Callable[[], None]
     known: Mapping[str, Tensor] | None = None
+    tape: Tape | None = None
 
     def gradient(self, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
         """Gradient of the training loss by `parameters`; the graph is kept."""
@@ -169,7 +172,7 @@ def _exact(step: VirtualStep, tangents: dict[str, Tensor]) -> Tensor:
     parameters = step.classifier.parameters()
     primals = {n: parameters[n].detach() for n in tangents}  # in the same order
     try:
-        with sdpa_kernel(SDPBackend.MATH):
+        with sdpa_kernel(SDPBackend.MATH), Replay(step.tape):
             change: Tensor = jvp(
                 lambda moved: step.classifier.probe(moved, step.images, in_pieces=True),
                 (primals,),
