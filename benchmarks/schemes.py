@@ -3,9 +3,9 @@ r"""What the cheaper schemes of a step cost in points.
     python -m benchmarks.schemes --settings digits-box
     python -m benchmarks.schemes --path CIFAR10 --settings long-tail
 
-Coloured digits with boxes for masks, and CIFAR-10-LT 10:1 by a small network: where the perturbation
-is worth the most. Times of a step are on docs/results/speed. Keeps its runs in runs/schemes, writes
-docs/results/schemes.
+Coloured digits with boxes for masks, and CIFAR-10-LT 10:1 by a small network: where the
+perturbation is worth the most. Times of a step are on docs/results/speed. Keeps its runs in
+runs/schemes, writes docs/results/schemes.
 """
 
 from __future__ import annotations
@@ -26,16 +26,15 @@ SCHEMES: dict[str, dict[str, Any]] = {
     "lagged quarter every 4th": {"lagged": True, "every": 4},
     "last_layer": {"solver": "last_layer"},
 }
-"""Options of the section `clp`; "quarter": a quarter of the meta images in a step, beside."""
+"""Options of the section `clp`; "quarter" has a quarter of the meta images in a step, too."""
 
 
 def scheme(method: str, label: str) -> Variant:
     """The method with a cheaper step."""
 
     def change(config: RunConfig) -> RunConfig:
-        size = config.clp.meta_batch_size
-        fewer = {"meta_batch_size": size // 4} if "quarter" in label else {}
-        return replace(config, clp=replace(config.clp, **SCHEMES[label], **fewer))
+        size = config.clp.meta_batch_size // (4 if "quarter" in label else 1)
+        return replace(config, clp=replace(config.clp, meta_batch_size=size, **SCHEMES[label]))
 
     return Variant(method, label, change)
 
