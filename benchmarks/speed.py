@@ -5,7 +5,7 @@ r"""What a step costs: ours, a plain step, and the unrolls of others, in turn on
 
 First checks that all compute the same hypergradient, then times single steps in turn, round after
 round. Writes speed.json, and the tables and the plot of docs/results/speed; `--quick` (ResNet-32
-alone, few rounds, under a minute on two cores) prints its table and writes speed.json alone.
+alone, half the batch, few rounds, under a minute) prints its table and writes speed.json alone.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from causalogit.train.checkpoint import write_json
 from causalogit.train.environment import git_revision
 
 PAGE = ROOT / "docs" / "results" / "speed"
-CLASSES, BATCH = 10, 64
+CLASSES, BATCH, QUICK_BATCH = 10, 64, 32
 
 
 @dataclass(frozen=True)
@@ -154,16 +154,22 @@ def hypergradient(scheme: Scheme, model: nn.Module, batch: Pair, meta: Pair) -> 
     return output_gradient(step, meta_loss, solver).by_output
 
 
-def error(scheme: Scheme, make: Callable[[], nn.Module], side: int, device: str) -> float:
-    """Relative difference of the hypergradient to the plain unroll's, in float64."""
+def errors(make: Callable[[], nn.Module], side: int, device: str) -> list[float]:
+    """Relative difference of every scheme's hypergradient to the plain unroll's, in float64."""
     model = make().to(device).double()
     batch, meta = (
         (images.double(), labels)
         for images, labels in (pair(8, side, device, 0), pair(8, side, device, 1))
     )
-    oracle = hypergradient(Scheme("", rival=Unroll), copy.deepcopy(model), batch, meta)
-    own = hypergradient(scheme, copy.deepcopy(model), batch, meta)
-    return float((own - oracle).norm() / oracle.norm())
+
+    def of(scheme: Scheme) -> Tensor:
+        return hypergradient(scheme, copy.deepcopy(model), batch, meta)
+
+    oracle = of(Scheme("", rival=Unroll))
+    return [
+        0.0 if scheme is PLAIN else float((of(scheme) - oracle).norm() / oracle.norm())
+        for scheme in SCHEMES
+    ]
 
 
 def seconds(step: Callable[[Tensor, Tensor], object], batch: Pair, cycle: int) -> float:
@@ -200,10 +206,11 @@ def peak_bytes(step: Callable[[Tensor, Tensor], object], batch: Pair, cycle: int
 def measured(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     """One row a scheme for this model."""
     make, side = models(options.quick)[name]
-    batch = pair(BATCH, side, options.device, 0)
+    size = QUICK_BATCH if options.quick else BATCH
+    batch = pair(size, side, options.device, 0)
     steps = {}
     for scheme in SCHEMES:
-        meta = pair(round(BATCH * scheme.meta_fraction), side, options.device, 1)
+        meta = pair(round(size * scheme.meta_fraction), side, options.device, 1)
         steps[scheme.name, scheme.meta_fraction] = stepper(scheme, make().to(options.device), meta)
     times: dict[tuple[str, float], list[float]] = {key: [] for key in steps}
     memory = {}
@@ -217,10 +224,10 @@ def measured(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
         print(f"{name}: round {number + 1} of {options.rounds}", flush=True)
     plain = times[PLAIN.name, 1.0]
     rows = []
-    for scheme in SCHEMES:
+    wrong = errors(make, side, options.device)
+    for scheme, error in zip(SCHEMES, wrong, strict=True):
         key = scheme.name, scheme.meta_fraction
         ratios = sorted(own / base for own, base in zip(times[key], plain, strict=True))
-        wrong = 0.0 if scheme is PLAIN else error(scheme, make, side, options.device)
         rows.append(
             {
                 "model": name,
@@ -230,7 +237,7 @@ def measured(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
                 "time_ratio_low": ratios[len(ratios) // 4],
                 "time_ratio_high": ratios[-1 - len(ratios) // 4],
                 "memory_ratio": memory[key] / memory[PLAIN.name, 1.0],
-                "hypergradient_error": wrong,
+                "hypergradient_error": error,
                 "seconds": median(times[key]),
             }
         )
@@ -285,7 +292,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=Path("speed.json"))
     options = parser.parse_args()
-    options.rounds = options.rounds or (3 if options.quick else 15)
+    options.rounds = options.rounds or (2 if options.quick else 15)
     torch.set_num_threads(options.threads)
     rows = [row for name in models(options.quick) for row in measured(name, options)]
     for name in models(options.quick):
