@@ -97,7 +97,7 @@ class Replay(TorchFunctionMode):
             return func(input, weight, bias, *rest, **options)
         tangent = func(x, dw, db, *rest, **options)
         if dx is not None:
-            tangent = tangent + func(dx, w, None, *rest, **options)
+            tangent.add_(func(dx, w, None, *rest, **options))
         dual: Tensor = make_dual(known, tangent)
         return dual
 
@@ -111,15 +111,16 @@ def _batch_norm(input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: 
         return torch.native_batch_norm(x, scale, shift, None, None, True, 0.0, eps)
 
     out, mean, inverse_std = normalised(w, b)
-    tangent = torch.zeros_like(out)
-    if db is not None:
-        tangent = normalised(torch.zeros_like(db) if dw is None else dw, db)[0]
-    elif dw is not None:
-        tangent = normalised(dw, None)[0]
-    if dx is not None:
-        tangent = tangent + torch.ops.aten.native_batch_norm_backward(
+    if dx is None:
+        tangent = torch.zeros_like(out)
+    else:
+        tangent = torch.ops.aten.native_batch_norm_backward(
             dx, x, w, None, None, mean, inverse_std, True, eps, [True, False, False]
         )[0]  # fmt: skip
+    if db is not None:
+        tangent.add_(normalised(torch.zeros_like(db) if dw is None else dw, db)[0])
+    elif dw is not None:
+        tangent.add_(normalised(dw, None)[0])
     dual: Tensor = make_dual(out, tangent)
     return dual
 
