@@ -110,7 +110,8 @@ class DataConfig(Section, prefix="data."):
 
     Args:
         source: name of a data set (see `causalogit data sources`), path of a folder of photos or
-            of a CSV or Parquet file, or "hf:NAME" for a data set of Hugging Face.
+            of a CSV or Parquet file, "hf:NAME" for a data set of Hugging Face, or "wds:FOLDER" for
+            tar files as WebDataset has them.
         path: where a named data set lies, in place of its download.
         image_size: pixels of a side, for photos (the short side is resized, the middle kept); null
             for the source's default (photos: 224).

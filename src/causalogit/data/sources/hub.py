@@ -13,6 +13,7 @@ from torch import Tensor
 
 from causalogit.config import DataConfig
 from causalogit.data.samples import PARTS, Samples
+from causalogit.data.sources.classes import check_classes
 from causalogit.data.sources.files import split_name
 from causalogit.data.sources.files.decode import (
     Unusable,
@@ -49,13 +50,8 @@ def hub(config: DataConfig) -> Samples:
     label = _label_column(name, features)
     mask = "mask" if "mask" in features else None
     labels, class_names = _numbers(name, parts, label)
-    unseen = set(labels.tolist()) - set(labels[: len(parts["train"])].tolist())
-    if unseen:
-        raise ValueError(
-            f"data.source hf:{name}: no training image is a '{class_names[min(unseen)]}'"
-        )
-    if len(class_names) < 2:
-        raise ValueError(f"data.source hf:{name} has one class: give at least two")
+    training = labels[: len(parts["train"])]
+    check_classes(f"data.source hf:{name}", class_names, labels, training)
     samples = Samples(
         _images(name, parts, image, mask, config.image_size or PHOTO_SIZE, config.memory),
         labels,

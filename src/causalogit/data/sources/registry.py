@@ -14,10 +14,13 @@ from causalogit.data.sources.cifar import cifar10, cifar100
 from causalogit.data.sources.digits import digits
 from causalogit.data.sources.folder import PHOTO_SIZE, photo_folder
 from causalogit.data.sources.glt import imagenet_glt, mscoco_glt
-from causalogit.data.sources.hub import PREFIX, hub
+from causalogit.data.sources.hub import PREFIX as HUB
+from causalogit.data.sources.hub import hub
 from causalogit.data.sources.imagenet_lt import imagenet_lt
 from causalogit.data.sources.manifest import SUFFIXES, manifest
 from causalogit.data.sources.mnist import fashion_mnist, mnist
+from causalogit.data.sources.shards import PREFIX as SHARDS
+from causalogit.data.sources.shards import shards
 from causalogit.data.sources.waterbirds import METADATA, composed, waterbirds
 
 
@@ -156,12 +159,17 @@ OTHERS: dict[str, Source] = {
         "of Hugging Face, or a folder of save_to_disk; pip install 'causalogit[data]'",
         image_size=PHOTO_SIZE,
     ),
+    "wds:FOLDER or FILES": Source(
+        shards,
+        "tar files as WebDataset has them, read where they lie; PATH or a pattern with *",
+        image_size=PHOTO_SIZE,
+    ),
 }
 """Sources that are found by what `data.source` looks like."""
 
 
 def find_source(name: str) -> Source:
-    """A source by its name, or by the path of a folder or table, or "hf:" and a name.
+    """A source by its name, by the path of a folder or table, or by "hf:" or "wds:" and a name.
 
     Raises:
         ValueError: there is no such source.
@@ -169,8 +177,10 @@ def find_source(name: str) -> Source:
     if name in SOURCES:
         return SOURCES[name]
     path = Path(name)
-    if name.startswith(PREFIX):
+    if name.startswith(HUB):
         return OTHERS["hf:NAME"]
+    if name.startswith(SHARDS):
+        return OTHERS["wds:FOLDER or FILES"]
     if path.is_dir():
         return OTHERS["FOLDER/metadata.csv" if (path / METADATA).is_file() else "FOLDER"]
     if path.is_file():
@@ -181,6 +191,6 @@ def find_source(name: str) -> Source:
             )
         return OTHERS["FILE.csv, .tsv, .parquet"]
     raise ValueError(
-        f"data.source '{name}' is not known: choose among {', '.join(SOURCES)}, or give hf:NAME or "
-        "the path of a folder or table that exists"
+        f"data.source '{name}' is not known: choose among {', '.join(SOURCES)}, or give hf:NAME, "
+        "wds:FOLDER or the path of a folder or table that exists"
     )

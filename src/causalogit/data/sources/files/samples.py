@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from causalogit.data.samples import PARTS, Samples
+from causalogit.data.sources.classes import in_order
 from causalogit.data.sources.files.check import (
     copies,
     file_problems,
@@ -86,7 +87,7 @@ def _checked(
     twice, again = copies(records, digests)
     refuse(records, problems + found + twice, source)
     if class_names is None:
-        class_names = tuple(_sorted({record.label for record in records}))
+        class_names = tuple(in_order({record.label for record in records}))
     if len(class_names) < 2:
         raise ValueError(f"{source} has one class, '{class_names[0]}': give at least two")
     samples = Samples(
@@ -131,7 +132,7 @@ def _attributes(records: Sequence[Record], names: Sequence[str] | None) -> dict[
     groups = [record.group for record in records if record.group is not None]
     if not groups:
         return {}
-    names = _sorted(set(groups)) if names is None else names
+    names = in_order(set(groups)) if names is None else names
     return {"attributes": _numbers(groups, names), "attribute_names": tuple(names)}
 
 
@@ -146,13 +147,6 @@ def _masked(records: Sequence[Record]) -> Tensor | None:
     """Which photos have masks, where some have and some have not."""
     masked = torch.tensor([record.masked for record in records])
     return masked if masked.any() and not masked.all() else None
-
-
-def _sorted(names: Iterable[str]) -> list[str]:
-    """By name; numbers by their value, and those of one value, as 1 and 01, by name."""
-    names = sorted(names)
-    numbers = all(name.isdecimal() and len(name) < 20 for name in names)
-    return sorted(names, key=int) if numbers else names
 
 
 def _numbers(values: Iterable[str], names: Sequence[str]) -> Tensor:
