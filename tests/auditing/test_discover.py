@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import torch
 
 from causalogit.auditing.discover import discover
@@ -40,3 +42,17 @@ def test_too_few_or_all_alike():
     usable = torch.ones(30, dtype=torch.bool)
     assert discover(torch.ones(30, 5), usable, most=8, seed=0) is None
     assert discover(torch.randn(15, 5), usable[:15], most=8, seed=0) is None
+
+
+def test_many_photos_are_not_copied():
+    looks, group = blobs([9000, 6000], width=512)
+    usable = torch.ones(15000, dtype=torch.bool)
+    discover(
+        looks[:100], usable[:100], most=2, seed=0
+    )  # what is imported by then counts for nobody
+    tracemalloc.start()
+    found = discover(looks, usable, most=2, seed=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert torch.equal(found.group, group)
+    assert peak < looks.numel() * 8  # one copy in double precision; the silhouette takes 34 MB

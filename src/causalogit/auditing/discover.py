@@ -16,7 +16,7 @@ TYPICAL: Final = 8
 """Backgrounds that stand for a group, at most."""
 
 _DIRECTIONS = 16  # that the groups are looked for in
-_JUDGED = 2000  # backgrounds that the silhouette is taken of: it looks at all pairs
+_JUDGED = 2000  # that directions and the silhouette, which looks at all pairs, are taken of
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,13 @@ def discover(looks: Tensor, usable: Tensor, most: int, seed: int) -> Discovered 
     places = usable.nonzero().squeeze(1)
     if len(places) < 20:
         return None
-    points = _directions(looks[places].double().numpy(), seed)
-    judged = numpy.linspace(0, len(points) - 1, min(len(points), _JUDGED)).round().astype(int)
+    judged = torch.linspace(0, len(places) - 1, min(len(places), _JUDGED)).round().long()
+    points = _directions(looks, places, places[judged], seed)
     distinct = len(numpy.unique(points.round(6), axis=0))  # painted backgrounds are often the same
     best: tuple[float, KMeans] | None = None
     for count in range(2, min(most, distinct) + 1):
         found = KMeans(count, n_init=4, random_state=seed).fit(points)
-        silhouette = _silhouette(points[judged], found.labels_[judged])
+        silhouette = _silhouette(points[judged.numpy()], found.labels_[judged.numpy()])
         if best is None or silhouette > best[0]:
             best = silhouette, found
     if best is None or best[0] < CLEAR:
@@ -75,17 +75,31 @@ def discover(looks: Tensor, usable: Tensor, most: int, seed: int) -> Discovered 
     return Discovered(group, silhouette, tuple(typical))
 
 
-def _directions(looks: numpy.ndarray, seed: int) -> numpy.ndarray:
-    """Principal directions of standardised looks, every point at the same distance from 0."""
+def _directions(looks: Tensor, places: Tensor, judged: Tensor, seed: int) -> numpy.ndarray:
+    """Principal directions of standardised looks, every point at the same distance from 0.
+
+    Taken of the `judged` places alone, and of all `places` piece by piece: copies of all looks
+    would be most of what an audit holds.
+    """
     from sklearn.decomposition import PCA
 
-    spread = looks.std(0)
-    varied = looks[:, spread > 0]
-    if not varied.shape[1]:
-        return numpy.zeros((len(looks), 1))
-    standard = (varied - varied.mean(0)) / varied.std(0)
-    count = min(_DIRECTIONS, *standard.shape)
-    points = PCA(count, random_state=seed).fit_transform(standard)
+    some = looks[judged].double().numpy()
+    mean, spread = some.mean(0), some.std(0)
+    varied = spread > 0
+    if not varied.any():
+        return numpy.zeros((len(places), 1))
+
+    def standard(values: numpy.ndarray) -> numpy.ndarray:
+        return numpy.asarray((values[:, varied] - mean[varied]) / spread[varied])
+
+    count = min(_DIRECTIONS, len(some), int(varied.sum()))
+    found = PCA(count, random_state=seed).fit(standard(some))
+    points = numpy.concatenate(
+        [
+            found.transform(standard(looks[piece].double().numpy()))
+            for piece in places.split(len(judged))
+        ]
+    )
     lengths = numpy.linalg.norm(points, axis=1, keepdims=True)
     return numpy.asarray(points / numpy.maximum(lengths, numpy.finfo(float).tiny))
 
