@@ -45,6 +45,9 @@ PASSES = {
 }
 """The passes of an exact step in their order, by what is timed. A lagged one has no last."""
 
+OTHER_WAYS = ("channels-last", "bfloat16")
+"""In which plain and exact steps are timed besides: a layout in memory, and autocast."""
+
 
 def passes(model: nn.Module, batch: Pair, meta: Pair) -> dict[str, Callable[[], object]]:
     """The passes of a step, each to be done by itself; J t in three ways."""
@@ -97,6 +100,26 @@ def passes(model: nn.Module, batch: Pair, meta: Pair) -> dict[str, Callable[[], 
     }
 
 
+def in_another_way(
+    way: str, scheme: Scheme, model: nn.Module, batch: Pair, meta: Pair
+) -> Callable[[], object]:
+    """A step in one of `OTHER_WAYS`."""
+    if way == "channels-last":
+        layout = torch.channels_last
+        (images, labels), meta = batch, (meta[0].contiguous(memory_format=layout), meta[1])
+        model = model.to(memory_format=layout)
+        return partial(
+            stepper(scheme, model, meta), images.contiguous(memory_format=layout), labels
+        )
+    step = stepper(scheme, model, meta)
+
+    def autocast() -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            step(*batch)
+
+    return autocast
+
+
 def measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Median times of all passes and steps of a model, in plain steps."""
     make, side = models(quick=False)[name]
@@ -104,6 +127,8 @@ def measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
     jobs = passes(make(), batch, meta)
     for title, scheme in STEPS.items():
         jobs[title] = partial(stepper(scheme, make(), meta), *batch)
+        for way in OTHER_WAYS:
+            jobs[f"{title}, {way}"] = in_another_way(way, scheme, make(), batch, meta)
     times: dict[str, list[float]] = {job: [] for job in jobs}
     for number in range(-1, options.rounds):
         for job, work in jobs.items():
@@ -167,6 +192,15 @@ def floors_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     return markdown(lines)
 
 
+def ways_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line a step and way, a column a model."""
+    lines = [["step", *(row["model"] for row in rows)], ["---"] * (len(rows) + 1)]
+    for title in STEPS:
+        for name in (title, *(f"{title}, {way}" for way in OTHER_WAYS)):
+            lines.append([name, *(f"{row['plain_steps'][name]:.2f}" for row in rows)])
+    return markdown(lines)
+
+
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(
@@ -181,7 +215,12 @@ def main() -> None:
         row = measured(name, options)
         rows.append(row | {"threads": options.threads, "revision": git_revision()})
         print(row, flush=True)
-    write_page(PAGE, rows, {"passes": passes_markdown(rows), "floors": floors_markdown(rows)})
+    tables = {
+        "passes": passes_markdown(rows),
+        "floors": floors_markdown(rows),
+        "ways": ways_markdown(rows),
+    }
+    write_page(PAGE, rows, tables)
 
 
 if __name__ == "__main__":
