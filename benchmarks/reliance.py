@@ -170,11 +170,20 @@ def parser_of(description: str | None, out: str) -> argparse.ArgumentParser:
     return parser
 
 
+def with_others(masks: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows that the page has of other masks than these."""
+    kept = PAGE / "results.json"
+    rows = json.loads(kept.read_text())["runs"] if kept.is_file() else []
+    return [row for row in rows if row["masks"] not in masks]
+
+
 def main() -> None:
     """Make what is missing, then write the page's tables."""
-    options = parser_of(__doc__, "runs/reliance").parse_args()
-    rows = []
-    for masks in MASKS:
+    parser = parser_of(__doc__, "runs/reliance")
+    parser.add_argument("--masks", nargs="+", choices=MASKS, default=list(MASKS))
+    options = parser.parse_args()
+    rows = with_others(options.masks)
+    for masks in options.masks:
         segmenter = None if masks in ("exact", "boxes") else Remembering(find_segmenter(masks))
         for correlation in CORRELATIONS:
             for seed in options.seeds:
@@ -186,6 +195,7 @@ def main() -> None:
                     write_json(file, what | row_of(found) | {"revision": git_revision()})
                 rows.append(json.loads(file.read_text()))
                 print(rows[-1], flush=True)
+    rows.sort(key=lambda row: (MASKS.index(row["masks"]), row["correlation"], row["seed"]))
     write_page(PAGE, rows, {"reliance": reliance_markdown(rows), "ranks": ranks_markdown(rows)})
 
 
