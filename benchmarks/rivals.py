@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import Adam, Optimizer
 
 from causalogit.core import (
@@ -58,7 +59,8 @@ class Rival(ABC):
             weights = self.classifier.head.weight
             inputs = self.network.normalised(self.table(logits, features, weights, labels))
         delta = self.network(inputs, labels)
-        meta = self.meta_loss(lambda model: F.cross_entropy(model(images) + delta, labels))
+        with sdpa_kernel(SDPBackend.MATH):  # fused attention has no second derivative
+            meta = self.meta_loss(lambda model: F.cross_entropy(model(images) + delta, labels))
         self.network_optimizer.zero_grad()
         slopes = torch.autograd.grad(meta, list(self.network.parameters()))
         for parameter, slope in zip(self.network.parameters(), slopes, strict=True):
@@ -73,7 +75,8 @@ class Rival(ABC):
     def hypergradient(self, images: Tensor, labels: Tensor, delta: Tensor) -> Tensor:
         """Derivative of the meta loss by delta, `(B, C)`."""
         delta = delta.clone().requires_grad_()
-        meta = self.meta_loss(lambda model: F.cross_entropy(model(images) + delta, labels))
+        with sdpa_kernel(SDPBackend.MATH):  # fused attention has no second derivative
+            meta = self.meta_loss(lambda model: F.cross_entropy(model(images) + delta, labels))
         (gradient,) = torch.autograd.grad(meta, delta)
         return gradient
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import argparse
 import copy
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -205,7 +206,7 @@ def peak_bytes(step: Callable[[Tensor, Tensor], object], batch: Pair, cycle: int
 
 def measured(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     """One row a scheme for this model."""
-    make, side = models(options.quick)[name]
+    make, side = models(quick=False)[name]
     size = QUICK_BATCH if options.quick else BATCH
     batch = pair(size, side, options.device, 0)
     steps = {}
@@ -244,7 +245,7 @@ def measured(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """A line a scheme."""
     head = ["scheme", "meta batch", "time, plain steps", "peak memory", "hypergradient error"]
     lines = [head, ["---"] * len(head)]
@@ -262,7 +263,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     return markdown(lines)
 
 
-def draw(path: Path, rows: list[dict[str, Any]]) -> None:
+def draw(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Bars of the time of every scheme, a panel a model."""
 
     def panel(name: str) -> Panel:
@@ -287,6 +288,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--models", nargs="+", choices=list(models(quick=False)))
     parser.add_argument("--rounds", type=int, help="times that every scheme is timed")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cpu")
@@ -294,22 +296,36 @@ def main() -> None:
     options = parser.parse_args()
     options.rounds = options.rounds or (2 if options.quick else 15)
     torch.set_num_threads(options.threads)
-    rows = [row for name in models(options.quick) for row in measured(name, options)]
-    for name in models(options.quick):
-        print(name, table([row for row in rows if row["model"] == name]), sep="\n")
+    known = models(options.quick)
     where = {
         "device": torch.cuda.get_device_name() if options.device != "cpu" else "cpu",
         "threads": options.threads,
+        "rounds": options.rounds,
         "torch": torch.__version__,
         "revision": git_revision(),
     }
-    write_json(options.out, {"rows": rows, **where})
-    if not options.quick:
-        write_json(PAGE / "speed.json", {"rows": rows, **where})
-        names = dict.fromkeys(row["model"] for row in rows)
-        tables = {f"speed {n}": table([r for r in rows if r["model"] == n]) for n in names}
-        fill_tables(PAGE / "README.md", tables)
-        draw(PAGE / "speed.png", rows)
+    rows: list[dict[str, Any]] = []
+    for name in known if options.models is None else options.models:
+        rows += [row | where for row in measured(name, options)]
+        print(name, table([row for row in rows if row["model"] == name]), sep="\n", flush=True)
+        write_json(options.out, {"rows": rows})
+        if not options.quick:
+            write_page(rows)
+
+
+def write_page(rows: Sequence[Mapping[str, Any]]) -> None:
+    """The page with these rows, and those that it has of other models."""
+    path = PAGE / "speed.json"
+    kept = json.loads(path.read_text())["rows"] if path.is_file() else []
+    new = {row["model"] for row in rows}
+    order = list(models(quick=False))
+    rows = [*rows, *(row for row in kept if row["model"] not in new)]
+    rows = sorted(rows, key=lambda row: order.index(row["model"]))
+    write_json(path, {"rows": rows})
+    names = dict.fromkeys(row["model"] for row in rows)
+    tables = {f"speed {n}": table([r for r in rows if r["model"] == n]) for n in names}
+    fill_tables(PAGE / "README.md", tables)
+    draw(PAGE / "speed.png", rows)
 
 
 if __name__ == "__main__":
