@@ -214,29 +214,36 @@ def measured(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
         meta = pair(round(size * scheme.meta_fraction), side, options.device, 1)
         steps[scheme.name, scheme.meta_fraction] = stepper(scheme, make().to(options.device), meta)
     times: dict[tuple[str, float], list[float]] = {key: [] for key in steps}
+    ratios: dict[tuple[str, float], list[float]] = {key: [] for key in steps}
+    plain = steps[PLAIN.name, PLAIN.meta_fraction]
     memory = {}
     for scheme in SCHEMES:  # this warms up, too
         key = scheme.name, scheme.meta_fraction
         memory[key] = peak_bytes(steps[key], batch, scheme.cycle)
     for number in range(options.rounds):
-        for scheme in SCHEMES if number % 2 else SCHEMES[::-1]:
+        # a plain step before and after every other one: what the machine does hits both alike
+        before = seconds(plain, batch, 1)
+        for scheme in SCHEMES:
             key = scheme.name, scheme.meta_fraction
-            times[key].append(seconds(steps[key], batch, scheme.cycle))
+            own = before if scheme is PLAIN else seconds(steps[key], batch, scheme.cycle)
+            after = before if scheme is PLAIN else seconds(plain, batch, 1)
+            times[key].append(own)
+            ratios[key].append(2 * own / (before + after))
+            before = after
         print(f"{name}: round {number + 1} of {options.rounds}", flush=True)
-    plain = times[PLAIN.name, 1.0]
     rows = []
     wrong = errors(make, side, options.device)
     for scheme, error in zip(SCHEMES, wrong, strict=True):
         key = scheme.name, scheme.meta_fraction
-        ratios = sorted(own / base for own, base in zip(times[key], plain, strict=True))
+        spread = sorted(ratios[key])
         rows.append(
             {
                 "model": name,
                 "scheme": scheme.name,
                 "meta_fraction": scheme.meta_fraction,
-                "time_ratio": median(ratios),
-                "time_ratio_low": ratios[len(ratios) // 4],
-                "time_ratio_high": ratios[-1 - len(ratios) // 4],
+                "time_ratio": median(spread),
+                "time_ratio_low": spread[len(spread) // 4],
+                "time_ratio_high": spread[-1 - len(spread) // 4],
                 "memory_ratio": memory[key] / memory[PLAIN.name, 1.0],
                 "hypergradient_error": error,
                 "seconds": median(times[key]),
