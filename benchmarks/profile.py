@@ -1,6 +1,6 @@
 """Where the time of a step goes, what the least is that it could take, and what is left.
 
-    python -m benchmarks.profile [--rounds 15] [--threads 1]
+    python -m benchmarks.profile [--models resnet32] [--rounds 15] [--threads 1]
 
 Times every pass of a step by itself, and whole steps, in turn on one machine. Writes the tables of
 docs/results/profile.
@@ -9,6 +9,7 @@ docs/results/profile.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -206,15 +207,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--models", nargs="+", choices=list(models(quick=False)))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    rows = []
-    for name in models(quick=False):
+    order = list(models(quick=False))
+    chosen = options.models or order
+    path = PAGE / "results.json"
+    rows = json.loads(path.read_text())["runs"] if path.is_file() else []
+    rows = [row for row in rows if row["model"] not in chosen]
+    for name in chosen:
         row = measured(name, options)
         rows.append(row | {"threads": options.threads, "revision": git_revision()})
         print(row, flush=True)
+    rows.sort(key=lambda row: order.index(row["model"]))
     tables = {
         "passes": passes_markdown(rows),
         "floors": floors_markdown(rows),
