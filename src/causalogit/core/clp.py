@@ -22,12 +22,10 @@ from causalogit.core.hypergradient import Solver, VirtualStep, output_gradient
 from causalogit.core.inputs import usable
 from causalogit.core.lookahead import check_optimizer
 from causalogit.core.losses import precise, saliency_penalty
-from causalogit.core.meta import MaskedTransform, MetaBatch, MetaObjective
+from causalogit.core.meta import MaskedTransform, MetaItem, MetaObjective, endless
 from causalogit.core.pace import Pace
 from causalogit.core.perturbation import PerturbationNetwork
 from causalogit.core.training_loss import Metrics, PerturbedLogits, TrainingLoss
-
-MetaItem = tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor | None]
 
 
 class CausalLogitPerturbation:
@@ -127,7 +125,7 @@ class CausalLogitPerturbation:
         self.saliency_weight = saliency_weight
         self.saliency_fraction = saliency_fraction
         self.guard = guard or Guard()
-        self._meta = _endless(meta)
+        self._meta = endless(meta)
         self._random: list[Tensor] | None = None
 
     def step(
@@ -395,17 +393,3 @@ class CausalLogitPerturbation:
             scale = spurious.norm(dim=1).clamp_min(torch.finfo(spurious.dtype).tiny)
             metrics["delta/alpha"] = (output.norm(dim=1) / scale).mean().item()
         return metrics
-
-
-def _endless(batches: Iterable[MetaItem]) -> Iterator[MetaBatch]:
-    while True:
-        empty = True
-        for batch in batches:
-            empty = False
-            images, labels, *masks = batch
-            yield MetaBatch(images, labels, masks[0] if masks else None)
-        if empty:
-            raise ValueError(
-                "the meta loader gave no batch: it is empty, or an iterator that can be gone "
-                "through only once; give a DataLoader or a list with at least one meta image"
-            )

@@ -17,6 +17,7 @@ Both are exact. Everything else is left to `torch.func.jvp`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,11 +27,31 @@ from torch.autograd.forward_ad import make_dual, unpack_dual
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+Function = Callable[..., Any]
+
 PRODUCTS = frozenset({F.conv1d, F.conv2d, F.conv3d, F.linear})
 """Linear in their input and in their weight, called with (input, weight, bias, ...)."""
 
 
-class Tape(TorchFunctionMode):
+class _Calls(TorchFunctionMode, ABC):
+    """Sees every call of a function of PyTorch inside."""
+
+    def __torch_function__(
+        self,
+        func: Function,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """As PyTorch calls it."""
+        return self.call(func, args, kwargs or {})
+
+    @abstractmethod
+    def call(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the call is to give."""
+
+
+class Tape(_Calls):
     """Remembers what the convolutions and linear layers give that are called inside.
 
     The graph of a forward pass holds most of these tensors anyway.
@@ -40,21 +61,15 @@ class Tape(TorchFunctionMode):
         super().__init__()
         self.outputs: list[tuple[Tensor, int]] = []
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
+    def call(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call, and remember."""
-        out = func(*args, **(kwargs or {}))
+        out = func(*args, **kwargs)
         if func in PRODUCTS:
             self.outputs.append((out.detach(), out._version))
         return out
 
 
-class Replay(TorchFunctionMode):
+class Replay(_Calls):
     """Forward mode for the same calls again, in the same order, inside `torch.func.jvp`.
 
     Args:
@@ -66,15 +81,8 @@ class Replay(TorchFunctionMode):
         super().__init__()
         self._outputs: Iterator[tuple[Tensor, int]] = iter(tape.outputs if tape else ())
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
+    def call(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A dual number of the same value, or what PyTorch makes of the call."""
-        kwargs = kwargs or {}
         if func in PRODUCTS:
             return self._product(func, *args, **kwargs)
         if func is F.batch_norm and kwargs["training"]:

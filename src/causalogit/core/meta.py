@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +14,9 @@ from causalogit.core.losses import counterfactual_loss, precise
 
 MaskedTransform = Callable[[Tensor, Tensor, Tensor], Tensor]
 """`(images, masks, labels) -> images`."""
+
+MetaItem = tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor | None]
+"""Images and labels of a meta batch, and its masks if wanted."""
 
 
 class MetaBatch(NamedTuple):
@@ -81,3 +84,22 @@ class MetaObjective:
             loss = counterfactual_loss(parts["counterfactual"], labels)
             weighted["counterfactual"] = self.counterfactual_weight * loss
         return weighted
+
+
+def endless(batches: Iterable[MetaItem]) -> Iterator[MetaBatch]:
+    """Meta batches, begun anew whenever they end.
+
+    Raises:
+        ValueError: there is none.
+    """
+    while True:
+        empty = True
+        for batch in batches:
+            empty = False
+            images, labels, *masks = batch
+            yield MetaBatch(images, labels, masks[0] if masks else None)
+        if empty:
+            raise ValueError(
+                "the meta loader gave no batch: it is empty, or an iterator that can be gone "
+                "through only once; give a DataLoader or a list with at least one meta image"
+            )
