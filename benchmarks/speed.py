@@ -5,7 +5,8 @@ r"""What a step costs: ours, a plain step, and the unrolls of others, in turn on
 
 First checks that all compute the same hypergradient, then times single steps in turn, round after
 round. Writes speed.json, and the tables and the plot of docs/results/speed; `--quick` (ResNet-32
-alone, half the batch, few rounds, under a minute) prints its table and writes speed.json alone.
+alone, a quarter of the batch, few rounds, under a minute) prints its table and writes speed.json
+alone.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from causalogit.train.checkpoint import write_json
 from causalogit.train.environment import git_revision
 
 PAGE = ROOT / "docs" / "results" / "speed"
-CLASSES, BATCH, QUICK_BATCH = 10, 64, 32
+CLASSES, BATCH, QUICK_BATCH = 10, 64, 16
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def reds(samples: Samples, index: Iterable[int]) -> list[int]:
     return (samples.images.read(torch.tensor(list(index)))[0][:, 0, 0, 0] * 255).round().tolist()
 
 
-def test_samples_of_all_splits_in_the_order_of_the_splits(shard: Write, tmp_path: Path) -> None:
+def test_samples_of_all_splits_in_the_order_of_the_files(shard: Write, tmp_path: Path) -> None:
     # as numbers, 10 is behind 9
     names = {"pets-val-000": [9, 10], "pets-train-001": [10], "pets-train-000": [9, 10, 9]}
     colour = 0

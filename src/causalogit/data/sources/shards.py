@@ -146,7 +146,7 @@ class _Index:
             self.where.extend((start, start + length))
 
     def samples(self, size: int, memory: int) -> Samples:
-        """All of them, those of training first.
+        """All of them, in the order of the files.
 
         Raises:
             ValueError: some cannot be used, or there are none, or only one class.
@@ -160,13 +160,11 @@ class _Index:
         if not self.where:
             raise ValueError(f"{self.source} has no samples")
         where = torch.tensor(self.where).reshape(-1, 6)
-        order = where[:, 0].argsort(stable=True)
-        parts, masked = where[order, 0], where[order, 5] > 0
+        parts, masked = where[:, 0], where[:, 5] > 0
         labels, class_names = self.labels.numbered()
-        labels = labels[order]
         check_classes(self.source, class_names, labels, labels[parts == 0])
         samples = Samples(
-            self._images(where[order, 1:], size, memory),
+            self._images(where[:, 1:], size, memory),
             labels,
             class_names,
             parts=parts if parts.any() else None,
@@ -175,7 +173,7 @@ class _Index:
         attributes, attribute_names = self.groups.numbered()
         if attribute_names == ("",):
             return samples
-        return replace(samples, attributes=attributes[order], attribute_names=attribute_names)
+        return replace(samples, attributes=attributes, attribute_names=attribute_names)
 
     def _images(self, where: Tensor, size: int, memory: int) -> LazyImages:
         has_masks = bool(where[:, 4].any())
