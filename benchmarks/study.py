@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from benchmarks.page import (
     differences_markdown,
     draw_curves,
@@ -18,8 +20,10 @@ from benchmarks.page import (
 )
 from causalogit.cli.progress import run_bars
 from causalogit.config import RunConfig
+from causalogit.evaluate.metrics import classification_metrics, predict
 from causalogit.train import Job, run_all
-from causalogit.train.load import read_history
+from causalogit.train.folder import RunFolder
+from causalogit.train.load import load_model, read_history
 
 ROOT = Path(__file__).parents[1]
 
@@ -128,7 +132,7 @@ def main(study: Study, description: str | None) -> list[dict[str, Any]]:
         rows = run_all(wanted, out / "results.json", jobs=options.jobs, on_progress=bars)
     page = ROOT / "docs" / "results" / study.name
     rows = [
-        named(measured(study, row, read_history(job.folder)), line)
+        named(measured(study, row, RunFolder(job.folder)), line)
         for row, job, line in zip(rows, wanted, lines, strict=True)
     ]
     rows = with_others(study, page / "results.json", rows)
@@ -139,27 +143,38 @@ def main(study: Study, description: str | None) -> list[dict[str, Any]]:
     return rows
 
 
-def measured(
-    study: Study, row: Mapping[str, Any], history: Sequence[Mapping[str, float]]
-) -> dict[str, Any]:
-    """The row with the figures that the study looks at, from the history of the run's epochs."""
+def measured(study: Study, row: Mapping[str, Any], folder: RunFolder) -> dict[str, Any]:
+    """The row with the figures that the study looks at: of its weights, or of every epoch."""
     row = dict(row)
     if study.judged_on == "validation":
-        best = max(history, key=lambda epoch: epoch["validation/accuracy/mean"])
-        row |= {"last": _validation(history[-1]), "selected": _validation(best)}
+        selector = row["selected_by"].removeprefix("validation ")
+        weights = {"last": folder.last, "selected": folder.selected(selector)}
+        row |= {
+            name: {"epoch": row[name]["epoch"]} | on_validation(checkpoint)
+            for name, checkpoint in weights.items()
+        }
         del row["selections"]
     if study.curves:
+        history = read_history(folder.path)
         row["curves"] = {
             name: [epoch[name] for epoch in history if name in epoch] for name in study.curves
         }
     return row
 
 
-def _validation(epoch: Mapping[str, float]) -> dict[str, float]:
+def on_validation(checkpoint: Path) -> dict[str, float]:
+    """Accuracies on validation images, of the weights that a run tests.
+
+    Those of an epoch are from before the method's last touch, a refit of the last layer for one.
+    """
+    model, _, data = load_model(checkpoint)
+    split = data.validation
+    logits = predict(model, split, torch.device("cpu"))
+    metrics = classification_metrics(logits, split.labels, split.groups, data.group_counts)
     return {
-        name: value
-        for name, value in epoch.items()
-        if name == "epoch" or name.startswith("validation/accuracy")
+        f"validation/{name}": value
+        for name, value in metrics.items()
+        if name.startswith("accuracy")
     }
 
 

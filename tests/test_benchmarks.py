@@ -39,9 +39,13 @@ from benchmarks.page import (
 from benchmarks.reliance import PAGE, ranks_markdown, reliance_markdown
 from benchmarks.study import ROOT, jobs_of, measured, tables_of, with_others
 
+from causalogit.config import DataConfig, MetaConfig, OptimizerConfig, RunConfig
 from causalogit.core import CAUSAL, GROUPS, THE_TEN
 from causalogit.methods import find_method
 from causalogit.methods.clp import choose_characteristics
+from causalogit.train import train
+from causalogit.train.folder import RunFolder
+from causalogit.train.load import load_model, read_history
 
 
 def row(method, seed, average, worst, budget="C"):
@@ -167,18 +171,28 @@ def test_every_budget_of_a_study_has_the_controls_that_the_method_names():
                 assert controls <= methods
 
 
-def test_a_study_on_validation_images_reports_no_test_figure():
-    history = [
-        {"epoch": 1.0, "validation/accuracy/mean": 0.8, "train/delta/alpha": 0.9},
-        {"epoch": 2.0, "validation/accuracy/mean": 0.7, "train/delta/alpha": 0.5},
-    ]
-    study = replace(strength.STUDY, judged_on="validation", curves={"train/delta/alpha": "alpha"})
-    found = measured(study, row("clp", 10, 0.5, 0.4) | {"selections": {}}, history)
-    assert found["last"] == {"epoch": 2.0, "validation/accuracy/mean": 0.7}
-    assert found["selected"] == {"epoch": 1.0, "validation/accuracy/mean": 0.8}
-    assert found["curves"] == {"train/delta/alpha": [0.9, 0.5]}
+def test_a_study_on_validation_images_looks_at_the_weights_after_a_refit(tmp_path):
+    """Epochs are judged before the method's last touch; a table that chooses it must see it."""
+    config = RunConfig(
+        method="dfr",
+        data=DataConfig(meta=MetaConfig(per_class=10), validation_size=50, test_size=4500),
+        optimizer=OptimizerConfig(epochs=2),
+    )
+    study = replace(strength.STUDY, judged_on="validation", curves={"train/loss/train": "loss"})
+    folder = RunFolder(tmp_path / "run")
+    tested = train(config, folder.path)
+    found = measured(study, tested, folder)
+    for name, weights in (("last", folder.last), ("selected", folder.selected("accuracy/mean"))):
+        model, _, data = load_model(weights)
+        with torch.no_grad():
+            right = model(data.validation.everything().images).argmax(1) == data.validation.labels
+        assert found[name]["validation/accuracy/mean"] == pytest.approx(right.float().mean().item())
+        assert set(found[name]) - {"epoch"} == {key for key in found[name] if "valid" in key}
+    before = read_history(folder.path)[-1]["validation/accuracy/mean"]
+    assert found["last"]["validation/accuracy/mean"] != before
+    assert len(found["curves"]["train/loss/train"]) == 2
     assert "selections" not in found
-    assert "curves" not in measured(digits.STUDY, row("clp", 10, 0.5, 0.4), history)
+    assert "curves" not in measured(digits.STUDY, tested, folder)
 
 
 def test_curves_leave_out_lines_without_the_metric(tmp_path):
