@@ -96,7 +96,7 @@ STUDY = choice(
         ours("without the meta loss", meta_weight=0.0),
         ours("meta loss 0.3", meta_weight=0.3),
         ours("no refit", refit=0.0),
-        ours("refit 0.5", refit=0.5),
+        ours("refit 0.25", refit=0.25),
         ours("refit 1", refit=1.0),
         ours("meta loss 0.3, refit 1", meta_weight=0.3, refit=1.0),
         ours("every 4th step", every=4),

@@ -126,6 +126,7 @@ def test_clp_learns_from_the_meta_loss_as_far_as_the_expert_knows(task_with, mas
     for _ in range(3):
         method.step(batch)
     assert least <= method.clp.meta_weight <= most
+    assert method.refit_share() == max(0.25, method.clp.meta_weight)
     again = build_method(task)
     again.load_state_dict(method.state_dict())
     torch.testing.assert_close(again.known.means, method.known.means)

@@ -55,7 +55,6 @@ class Clp(Method):
         form, bound, learning_rate: of the perturbation network where the config leaves them open.
         pace: largest factor on the training loss, likewise.
         meta_weight: of the meta loss's gradient in the classifier's step, likewise.
-        refit: share of a logistic regression on the meta set in the last layer, likewise.
         expert_name: who says what is spurious, likewise.
         gated: whether that network's steps are gated, likewise.
         normalise: whether that network's inputs are normalised over the batch.
@@ -70,7 +69,6 @@ class Clp(Method):
     learning_rate: ClassVar[float] = 1e-3
     pace: ClassVar[float] = 1.0
     meta_weight: ClassVar[float] = 0.0
-    refit: ClassVar[float] = 0.0
     expert_name: ClassVar[ExpertName] = "background"
     gated: ClassVar[bool] = False
     normalise: ClassVar[bool] = True
@@ -142,7 +140,7 @@ class Clp(Method):
         batch = self.augmented(batch)
         besides = self._besides(batch)
         metrics: Metrics = {}
-        if self._meta_weight and self.expert is not None and self.expert.reads_masks:
+        if self.expert is not None and self.expert.reads_masks:
             known = self.known.after(besides["spurious"], batch.labels)
             self.clp.meta_weight = self._meta_weight * known
             metrics["expert/information"] = known
@@ -152,10 +150,14 @@ class Clp(Method):
         """Roll the class averages."""
         self.clp.end_epoch()
 
+    def refit_share(self) -> float:
+        """Of a logistic regression on the meta set in the last layer, unless the config has one."""
+        return 0.0
+
     def finish(self, model: nn.Module) -> None:
         """Mix a logistic regression on the meta set into the last layer, where it is asked for."""
-        config = self.task.config.clp
-        share = self.refit if config.refit is None else config.refit
+        chosen = self.task.config.clp.refit
+        share = self.refit_share() if chosen is None else chosen
         if share:
             refit_last_layer(self.task, model, self.objective().factual, share)
 
@@ -271,8 +273,8 @@ class ClpFactual(Clp):
     shows of it (`visible_expert`), so that the classifier has nothing to learn from that either,
     and the network learns how far to believe it. The classifier learns from the meta loss as well,
     the more the more of the labels the expert knows: where masks are exact nothing is left to learn
-    from a small set that is soon known by heart. In the end its last layer is drawn a quarter of
-    the way to a refit on the meta images.
+    from a small set that is soon known by heart. In the end its last layer is drawn to a refit on
+    the meta images, by the same share, but by a quarter of the way at least.
     """
 
     name = "clp_factual"
@@ -281,7 +283,6 @@ class ClpFactual(Clp):
     form: ClassVar[str] = "expert"
     pace: ClassVar[float] = 10.0
     meta_weight: ClassVar[float] = 1.0
-    refit: ClassVar[float] = 0.25
     expert_name: ClassVar[ExpertName] = "visible"
 
     def __init__(self, task: Task) -> None:
@@ -293,3 +294,7 @@ class ClpFactual(Clp):
         if self.factual is None or batch.masks is None:
             return batch
         return batch._replace(images=self.factual(batch.images, batch.masks, batch.labels))
+
+    def refit_share(self) -> float:
+        """What the expert knows of the labels; a quarter at least."""
+        return max(0.25, self.known.share)

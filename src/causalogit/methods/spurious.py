@@ -84,6 +84,13 @@ class Information:
         means = processes.mean(torch.stack([expert, self.log_frequencies[labels].mean()]))
         known = means if self.means is None else self.means
         self.means = self.memory * known + (1 - self.memory) * means
+        return self.share
+
+    @property
+    def share(self) -> float:
+        """As it is by now; 0 before the first batch."""
+        if self.means is None:
+            return 0.0
         expert_loss, frequency_loss = (-self.means).tolist()
         return min(1.0, max(0.0, 1 - expert_loss / frequency_loss)) if frequency_loss else 0.0
 
