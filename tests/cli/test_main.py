@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -220,3 +222,11 @@ def test_methods_without_their_masks_are_named_or_left_out(tmp_path, capsys):
     assert "left out, for want of groups and masks on the meta images" in printed
     rows = json.loads((tmp_path / "all" / "results.json").read_text())["runs"]
     assert [r["method"] for r in rows] == [n for n, m in METHODS.items() if m.budget == "A"]
+
+
+def test_only_training_waits_for_lightning():
+    """Its import takes as long as that of PyTorch."""
+    code = "import sys, causalogit.cli.main; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "torch" in done.stdout.split()
+    assert not {"lightning_fabric", "torchmetrics", "torchvision"} & set(done.stdout.split())

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from causalogit.config import RunConfig
 from causalogit.evaluate.modes import eval_mode
 from causalogit.train.together import started_together
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def find_device(name: str) -> torch.device:
@@ -35,6 +38,8 @@ def make_fabric(config: RunConfig) -> Fabric:
     Raises:
         ValueError: there is no such device here.
     """
+    from lightning_fabric import Fabric  # seconds that only training has to wait for
+
     accelerator = config.accelerator
     if accelerator == "auto":  # not Apple's GPU: it has no float64, which class statistics need
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
