@@ -7,8 +7,8 @@ r"""What masks are worth: exact, coarse, moved, missing, learned or found ones i
     python -m benchmarks.masks --path PETS --weights LITE0.safetensors --settings pets-box \
         pets-learned
     python -m benchmarks.u2netp
-    causalogit masks --source PETS/images --segmenter u2netp --out FOUND
-    python -m benchmarks.masks --path PETS --weights LITE0.safetensors --masks FOUND/masks \
+    causalogit masks --source PETS --origin segmenter --segmenter u2netp --out FOUND
+    python -m benchmarks.masks --path PETS --weights LITE0.safetensors --masks FOUND \
         --settings pets-u2netp
 
 Exact masks are in the tables of benchmarks.digits, benchmarks.wear and benchmarks.pets. Keeps its
