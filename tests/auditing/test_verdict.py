@@ -44,6 +44,7 @@ def test_the_word_is_what_the_whole_interval_carries(low, high, word):
 
 def test_no_word_where_nothing_was_measured_or_nothing_could_turn():
     assert word_for(figures(reliance=0, own=0.51, chance=0.5), 0.1) == "unclear"
+    assert word_for(figures(reliance=0.05, own=0.57, chance=0.5), 0.1) == "unclear"
     nothing = figures(own_by_chance=None)
     nothing = Figures(**(vars(nothing) | {"own": None, "other": None, "reliance": None}))
     assert word_for(nothing, 0.1) == "unmeasured"
@@ -63,6 +64,15 @@ def test_no_effect_is_told_as_a_bound():
     found = class_verdict("cat", figures(0.01, -0.02, 0.04), 0.1)
     assert found.sentence.endswith("; at most 4 in 100 answers turn with it.")
     assert "at most 4 in 100" in lead(figures(0.01, -0.02, 0.04), "animal")
+
+
+def test_no_all_clear_where_answers_are_chance_once_the_background_hinders():
+    found = class_verdict("cat", figures(0.05, own=0.57, chance=0.5), 0.1)
+    assert found.word == "unclear"
+    assert found.sentence.replace("\xa0", " ") == (
+        "Cannot be told: on a background that speaks for “cat” 57 % are named right, on one that "
+        "speaks against it 52 %, and chance alone would reach 50 %."
+    )
 
 
 def test_a_class_that_is_seldom_right_is_told_so():

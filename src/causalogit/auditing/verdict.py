@@ -23,8 +23,9 @@ def word_for(figures: Figures, threshold: float) -> Word:
     """What the interval of the reliance carries.
 
     "relies" and "does_not": all of it is on one side of the threshold; "leans": it reaches over
-    the threshold, but not down to no effect at all; "unclear": it holds both, or the answers are no
-    better than chance even where the background helps, so that nothing could turn them.
+    the threshold, but not down to no effect at all; "unclear": it holds both, or there is nothing
+    that could turn, since the answers are no better than chance where the background helps, or so
+    little better that they are not where it hinders.
     """
     reliance = figures.reliance
     if reliance is None:
@@ -34,7 +35,7 @@ def word_for(figures: Figures, threshold: float) -> Word:
     if reliance.low >= threshold:
         return "relies"
     if reliance.high < threshold:
-        return "does_not"
+        return "unclear" if _little_to_turn(figures, threshold) else "does_not"
     return "leans" if reliance.low > 0 else "unclear"
 
 
@@ -55,7 +56,7 @@ def class_verdict(name: str, figures: Figures, threshold: float) -> Verdict:
     }
     if word in begins:
         text = f"{begins[word]}: {compared}; {_between(reliance)} in 100 answers turn with it."
-    elif answers_blindly(figures):
+    elif answers_blindly(figures) or _little_to_turn(figures, threshold):
         text = (
             f"Cannot be told: {compared}, and chance alone would reach "
             f"{percent(figures.own_by_chance or 0)}."
@@ -87,6 +88,18 @@ def answers_blindly(figures: Figures) -> bool:
     """Whether the answers are no better than chance where the background speaks for them."""
     own, chance = figures.own, figures.own_by_chance
     return own is not None and chance is not None and own.low <= chance
+
+
+def _little_to_turn(figures: Figures, threshold: float) -> bool:
+    """Whether few answers turn only because few are better than chance to begin with.
+
+    No accusation hangs on it, but an all-clear would: a classifier whose outputs are read in the
+    wrong order answers at random whatever the background is.
+    """
+    other, chance, reliance = figures.other, figures.own_by_chance, figures.reliance
+    if other is None or chance is None or reliance is None:
+        return False
+    return reliance.high < threshold and other.low <= chance
 
 
 def cautions(figures: Figures, boxed: float, photos: int, apart: int) -> tuple[str, ...]:
