@@ -25,6 +25,7 @@ from benchmarks import (
     recipe,
     recipe_labels,
     scale,
+    schemes,
     strength,
     together,
     wear,
@@ -126,7 +127,7 @@ def test_recipes_are_chosen_on_validation_images_without_the_reported_seeds(stud
 
 ROOMS = (
     ablation, attributes, digits, glt, long_tail, masks, meta, noise, pets, recipe, recipe_labels,
-    strength, together, wear,
+    schemes, strength, together, wear,
 )  # fmt: skip
 STUDIES = {room.STUDY.name: room.STUDY for room in ROOMS}
 
@@ -163,7 +164,11 @@ def test_every_budget_of_a_study_has_the_controls_that_the_method_names():
         "clp_factual": {"erm_factual", "erm_factual_meta_augmented", "product_of_experts"},
     }
     for study in STUDIES.values():
-        if study.curves or study.judged_on == "validation" or study.name in ("ablation", "meta"):
+        if (
+            study.curves
+            or study.judged_on == "validation"
+            or study.name in ("ablation", "meta", "schemes")
+        ):
             continue  # it compares forms or settings of one method
         methods = {line.method for line in study.lines()}
         for ours, controls in needed.items():

@@ -20,6 +20,7 @@ from causalogit.train import load_run, loop, train, validate
 from causalogit.train.checkpoint import load_checkpoint, save_checkpoint
 from causalogit.train.folder import RunFolder
 from causalogit.train.loop import Trainer
+from tests.train.networks import DRAWS
 
 ROW_KEYS = {
     "method", "title", "budget", "dataset", "seed", "last", "selected", "selected_by",
@@ -102,7 +103,14 @@ def test_masks_that_were_learned_are_read_back_at_no_more_than_budget_b(
     ],
 )
 def test_killed_and_resumed_equals_uninterrupted(method, steps, tiny, tmp_path):
-    config = tiny(method=method, checkpoint_every=6)
+    _check_resumed(tiny(method=method, checkpoint_every=6), steps, tmp_path)
+
+
+def test_what_a_model_draws_is_drawn_on_after_a_kill(tiny, tmp_path):
+    _check_resumed(tiny(method="erm", model=DRAWS, checkpoint_every=6), 20, tmp_path)
+
+
+def _check_resumed(config, steps, tmp_path):
     whole = train(config, tmp_path / "whole")
     with pytest.raises(Killed):
         train(config, tmp_path / "cut", on_step=kill_after(steps))
@@ -176,6 +184,25 @@ def test_two_runs_never_share_a_folder(tiny, tmp_path):
     with first, pytest.raises(ValueError, match=r"another process is training in .*--out"):
         train(config, tmp_path, resume=True)
     assert train(config, tmp_path, resume=True)["method"] == "erm"  # it has let go
+
+
+def test_a_run_that_came_and_went_meanwhile_is_not_overwritten(tiny, tmp_path, monkeypatch):
+    """A second command looks into the folder, prepares for seconds, and only then locks it."""
+    first, second = tiny(method="erm"), tiny(method="erm", seed=1)
+
+    class Late(Trainer):
+        def __init__(self, config, folder):
+            super().__init__(config, folder)
+            monkeypatch.undo()
+            train(first, tmp_path)
+
+    monkeypatch.setattr("causalogit.train.run.Trainer", Late)
+    with pytest.raises(ValueError, match="holds a run already"):
+        train(second, tmp_path)
+    assert "seed: 0" in (tmp_path / "config.yaml").read_text()
+    monkeypatch.setattr("causalogit.train.run.Trainer", Late)
+    with pytest.raises(ValueError, match="holds a run of another config"):
+        train(second, tmp_path, resume=True)
 
 
 def test_folder_is_never_overwritten(tiny, tmp_path):

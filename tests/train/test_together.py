@@ -15,9 +15,13 @@ from torch.multiprocessing.spawn import spawn
 
 from causalogit.cli.main import main
 from causalogit.config import ClpConfig, DataConfig, MetaConfig, OptimizerConfig, RunConfig
+from causalogit.evaluate.metrics import predict
 from causalogit.train import train
+from causalogit.train.checkpoint import load_checkpoint
 from causalogit.train.folder import RunFolder
+from causalogit.train.load import load_model, read_history
 from causalogit.train.loop import Trainer
+from tests.train.networks import DRAWS
 
 CONFIG = RunConfig(
     method="erm",
@@ -33,6 +37,7 @@ RUNS = {
     "class_balanced": replace(CONFIG, method="class_balanced"),
     "meta_lp": replace(CONFIG, method="meta_lp"),
     "clp_factual": replace(CONFIG, method="clp_factual"),
+    "draws": replace(CONFIG, model=DRAWS),
 }
 EQUAL = {"erm": 1e-5, "class_balanced": 1e-5, "meta_lp": 1e-3}
 """Those that draw nothing besides the order of images, which is the same for one process, and how
@@ -59,9 +64,10 @@ def in_a_process(rank: int, folder: str, port: int) -> None:
         if done == 6:
             raise Stopped
 
-    with pytest.raises(Stopped):
-        train(RUNS["clp_factual"], path / "stopped", on_step=stop)
-    train(RUNS["clp_factual"], path / "stopped", resume=True)
+    for name in ("clp_factual", "draws"):
+        with pytest.raises(Stopped):
+            train(RUNS[name], path / f"{name} stopped", on_step=stop)
+        train(RUNS[name], path / f"{name} stopped", resume=True)
     said = []
     for config in (
         replace(CONFIG, method="jtt"),
@@ -106,16 +112,30 @@ def test_every_process_has_the_same_row(folder: Path) -> None:
             assert len(list(csv.DictReader(file))) == CONFIG.optimizer.epochs
 
 
-def test_a_stopped_run_goes_on_bit_for_bit(folder: Path) -> None:
-    whole = weights(folder / "clp_factual")
-    for key, value in weights(folder / "stopped").items():
+@pytest.mark.parametrize("name", ["clp_factual", "draws"])
+def test_a_stopped_run_goes_on_bit_for_bit(name: str, folder: Path) -> None:
+    """In "draws" every process drops units of its own."""
+    whole = weights(folder / name)
+    for key, value in weights(folder / f"{name} stopped").items():
         assert torch.equal(value, whole[key]), key
 
 
+def test_all_look_with_the_running_statistics_of_the_first(folder: Path) -> None:
+    """Each has those of its own images; what is kept of an epoch is the first one's model."""
+    best = RunFolder(folder / "draws").best("accuracy/mean")
+    model, _, data = load_model(best)
+    epoch = load_checkpoint(best)["epoch"]
+    logits = predict(model, data.validation, torch.device("cpu"))
+    loss = torch.nn.functional.cross_entropy(logits, data.validation.labels).item()
+    history = {row["epoch"]: row for row in read_history(folder / "draws")}
+    assert history[epoch]["validation/loss/mean"] == pytest.approx(loss, rel=1e-5)
+
+
 def test_a_run_goes_on_with_as_many_processes_only(folder: Path) -> None:
-    (folder / "stopped" / "results.json").unlink()
+    stopped = folder / "clp_factual stopped"
+    (stopped / "results.json").unlink()
     with pytest.raises(ValueError, match="was written by 2 processes"):
-        train(RUNS["clp_factual"], folder / "stopped", resume=True)
+        train(RUNS["clp_factual"], stopped, resume=True)
 
 
 def test_what_cannot_be_shared_is_refused(folder: Path) -> None:

@@ -115,11 +115,12 @@ class RunFolder:
             ) from error
         return row
 
-    def begin(self, config: RunConfig) -> None:
+    def begin(self, config: RunConfig, *, resume: bool = False) -> None:
         """Make the folder, keep others out of it, and record what is run, with what.
 
         Raises:
-            ValueError: another process is training in the folder.
+            ValueError: another process is training in the folder, or has begun or ended a run there
+                since it was looked at (see `finished`).
             OSError: it cannot be written to.
         """
         try:
@@ -132,6 +133,11 @@ class RunFolder:
             ) from error
         except OSError as error:
             raise cannot_write(self.path, error) from error
+        try:
+            self.finished(config, resume)
+        except ValueError:
+            self._lock.release()
+            raise
         sweep(self.path)
         write_json(self.path / "environment.json", describe_environment())
         write_text(self.config, yaml.safe_dump(config_to_dict(config), sort_keys=False))

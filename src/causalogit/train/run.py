@@ -34,7 +34,7 @@ def train(
         return finished
     trainer = Trainer(config, folder)  # a wrong config leaves no folder behind
     if trainer.part.rank == 0:
-        folder.begin(config)
+        folder.begin(config, resume=resume)
     with folder:
         return trainer.run(on_step)
 
@@ -65,6 +65,6 @@ def validate(
     folder.finished(config, resume=True)
     trainer = Trainer(config, folder)
     if trainer.part.rank == 0:
-        folder.begin(config)
+        folder.begin(config, resume=True)
     with folder:
         return trainer.validate(on_step, on_epoch)
