@@ -86,7 +86,9 @@ def test_any_value_in_place_of_a_config(content):
     [
         (("seed",), None, "seed is null: give a value, or leave it out for its default"),
         (("std",), (0.5, math.nan), "std is nan: give a number"),
-        (("data", "long_tail"), None, "a section does not fit its field"),
+        (("data",), 3, r"data is no section of options: give a mapping, as in \{source: \.\.\.\}"),
+        (("clp", "network"), [1], "network is no section of options"),
+        (("data", "long_tail"), None, "long_tail is no section of options"),
         (("clp", "network", "hidden"), None, r"clp\.network\.hidden is null"),
         (("optimizer", "momentum"), math.nan, r"optimizer\.momentum is nan: give a number"),
         (("checkpoint_every",), 10**5000, r"checkpoint_every is beyond 2\*\*63: give a smaller"),

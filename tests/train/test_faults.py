@@ -14,7 +14,8 @@ import torch
 
 from causalogit.cli import commands
 from causalogit.cli.main import main
-from causalogit.train import compare, train
+from causalogit.config import OptimizerConfig
+from causalogit.train import compare, load_run, train
 from causalogit.train.checkpoint import load_checkpoint, save_checkpoint, write_text
 from causalogit.train.compare import run_folder
 from causalogit.train.folder import RunFolder
@@ -190,3 +191,41 @@ def test_a_full_disk_elsewhere_is_told_with_what_to_do(capsys, monkeypatch):
     assert (
         "No space left on device: 'sheet.png': make room on the disk, then give the same" in error
     )
+
+
+def test_damaged_files_of_a_finished_run_are_told_by_name_and_with_a_way_out(tiny, tmp_path):
+    config = tiny(method="meta_lp", optimizer=OptimizerConfig(epochs=1))
+    row = train(config, tmp_path)
+    folder = RunFolder(tmp_path)
+    whole = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+
+    def refused(name: str, content: bytes | None, way_out: str) -> None:
+        path = tmp_path / name
+        path.unlink() if content is None else path.write_bytes(content)
+        with pytest.raises(ValueError, match=way_out) as error:
+            load_run(tmp_path)
+        assert name in str(error.value)
+        assert "\n" not in str(error.value)
+        path.write_bytes(whole[name])
+
+    refused("metrics.csv", b"epoch\nabc\n", "begin a new run")
+    refused("metrics.csv", None, "begin a new run")
+    refused(folder.perturbation.name, whole[folder.perturbation.name][:100], "train --resume")
+    selected = "selected-mean.ckpt"
+    refused(selected, whole[selected][:1000], "give a .ckpt file")
+    state = load_checkpoint(tmp_path / selected)
+    save_checkpoint(tmp_path / "other.ckpt", state | {"config": {"younger": 1}})
+    refused(selected, (tmp_path / "other.ckpt").read_bytes(), "another version of causalogit")
+    state["model"].popitem()
+    save_checkpoint(tmp_path / "other.ckpt", state)
+    refused(selected, (tmp_path / "other.ckpt").read_bytes(), "do not fit lenet .*as the run has")
+
+    folder.results.unlink()  # the way out works, unless what it needs is lost as well
+    folder.perturbation.unlink()
+    again = train(config, tmp_path, resume=True)
+    assert again["last"] == row["last"]
+    assert folder.perturbation.read_bytes() == whole[folder.perturbation.name]
+    folder.results.unlink()
+    folder.state.write_bytes(whole[folder.state.name][:500])
+    with pytest.raises(ValueError, match=r"truncated.*: begin a new run in another folder"):
+        train(config, tmp_path, resume=True)

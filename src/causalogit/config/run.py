@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, cast
 
 from jsonargparse import ArgumentError, ArgumentParser
@@ -75,6 +75,7 @@ def config_from_dict(content: Mapping[str, Any]) -> RunConfig:
     Raises:
         ValueError: a key is not known, or a value does not fit; the message names it.
     """
+    _require_sections(RunConfig(), content)
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(RunConfig, "config")
     try:
@@ -85,3 +86,16 @@ def config_from_dict(content: Mapping[str, Any]) -> RunConfig:
         raise ValueError(
             f"config: a value or a section does not fit its field ({one_line(error)})"
         ) from error
+
+
+def _require_sections(section: Section, content: object, name: str = "config") -> None:
+    """Refuse what is no mapping in the place of a section: the parser would take its defaults."""
+    example = fields(section)[0].name
+    require(
+        isinstance(content, Mapping),
+        f"{name} is no section of options: give a mapping, as in {{{example}: ...}}",
+    )
+    for own in fields(section):
+        inner = getattr(section, own.name)
+        if isinstance(inner, Section) and own.name in cast(Mapping[str, Any], content):
+            _require_sections(inner, cast(Mapping[str, Any], content)[own.name], own.name)

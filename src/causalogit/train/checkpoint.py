@@ -12,6 +12,9 @@ from uuid import uuid4
 
 import torch
 
+ANEW = "begin a new run in another folder (--out)"
+"""What to do where a run's own files are lost."""
+
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Give `write` a temporary file beside `path`; put it in place only once it is on the disk.
@@ -73,23 +76,31 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     write_atomically(path, lambda file: torch.save(state, file))
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
+def load_checkpoint(
+    path: Path, remedy: str = "give a .ckpt file that a run has written, as its last.ckpt"
+) -> dict[str, Any]:
     """Read a checkpoint onto the CPU, as data only (`weights_only`).
+
+    Args:
+        path: of the file.
+        remedy: what to do where it cannot be read.
 
     Raises:
         ValueError: there is no such file, or it is not a checkpoint of ours.
     """
     if not path.is_file():
-        raise ValueError(f"{path}: no such checkpoint")
+        raise ValueError(f"{path}: no such checkpoint: {remedy}")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(
             f"{path} is not a checkpoint that can be read safely ({type(error).__name__}): it is "
-            "truncated, holds code, or comes from elsewhere"
+            f"truncated, holds code, or comes from elsewhere: {remedy}"
         ) from error
     if not isinstance(state, dict) or not all(
         isinstance(state.get(part), Mapping) for part in ("model", "config")
     ):
-        raise ValueError(f"{path} is not a checkpoint of causalogit: it has no model and config")
+        raise ValueError(
+            f"{path} is not a checkpoint of causalogit: it has no model and config: {remedy}"
+        )
     return state

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from causalogit.config import RunConfig, config_from_dict
+from causalogit.config.check import one_line
 from causalogit.core import PerturbedLogits, WeightedSamples
 from causalogit.core.classifier import find_head
 from causalogit.data import Data
 from causalogit.methods import run_data
 from causalogit.models import build_model
-from causalogit.train.checkpoint import load_checkpoint
+from causalogit.train.checkpoint import ANEW, load_checkpoint
 from causalogit.train.folder import OUTPUTS, RunFolder
 
 
@@ -32,13 +35,13 @@ def load_model(checkpoint: Path) -> tuple[nn.Module, RunConfig, Data]:
         ValueError: the file is missing, truncated or foreign, or does not fit its own config.
     """
     state = load_checkpoint(checkpoint)
-    config = config_from_dict(state["config"])
+    config = _config_of(state, checkpoint)
     data = run_data(config, torch.device("cpu"))
     model = _empty(config, data.num_classes, data.channels)
     try:
         model.load_state_dict(state["model"])
     except RuntimeError as error:
-        raise ValueError(f"{checkpoint}: the weights do not fit {config.model}: {error}") from error
+        raise _unfit(checkpoint, config, error) from error
     return model.eval(), config, data
 
 
@@ -53,14 +56,31 @@ def load_classifier(checkpoint: Path, channels: int = 3) -> tuple[nn.Module, Run
         ValueError: the file is missing, truncated or foreign, or does not fit its own config.
     """
     state = load_checkpoint(checkpoint)
-    config = config_from_dict(state["config"])
+    config = _config_of(state, checkpoint)
     name = find_head(_empty(config, 2, channels), None)[0]
     try:  # how many classes, its last layer tells
         model = _empty(config, len(state["model"][f"{name}.weight"]), channels)
         model.load_state_dict(state["model"])
     except (KeyError, RuntimeError) as error:
-        raise ValueError(f"{checkpoint}: the weights do not fit {config.model}: {error}") from error
+        raise _unfit(checkpoint, config, error) from error
     return model.eval(), config
+
+
+def _config_of(state: dict[str, Any], checkpoint: Path) -> RunConfig:
+    try:
+        return config_from_dict(state["config"])
+    except ValueError as error:
+        raise ValueError(
+            f"{checkpoint}: its config cannot be read ({one_line(error)}): it is damaged, or was "
+            "written by another version of causalogit; use that one"
+        ) from error
+
+
+def _unfit(checkpoint: Path, config: RunConfig, error: Exception) -> ValueError:
+    return ValueError(
+        f"{checkpoint}: the weights do not fit {config.model} ({one_line(error)}): give the file "
+        "as the run has written it"
+    )
 
 
 def _empty(config: RunConfig, num_classes: int, channels: int) -> nn.Module:
@@ -130,7 +150,7 @@ def load_run(path: Path) -> LoadedRun:
     """Read a finished run, with the classifier of its selected epoch.
 
     Raises:
-        ValueError: the folder holds no finished run.
+        ValueError: the folder holds no finished run, or files of it are missing or damaged.
     """
     folder = RunFolder(path)
     if not folder.results.is_file():
@@ -143,8 +163,13 @@ def load_run(path: Path) -> LoadedRun:
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
-    """One row an epoch, as in `metrics.csv` of a run's folder; without the cells that are empty."""
-    with (path / "metrics.csv").open(newline="") as file:
+    """One row an epoch, as in `metrics.csv` of a run's folder; without the cells that are empty.
+
+    Raises:
+        ValueError: the file is missing or damaged.
+    """
+    table = path / "metrics.csv"
+    with _of_a_run(table, ANEW), table.open(newline="") as file:
         return [
             {name: float(value) for name, value in line.items() if value}
             for line in csv.DictReader(file)
@@ -154,8 +179,19 @@ def read_history(path: Path) -> list[dict[str, float]]:
 def _perturbations(folder: RunFolder) -> Perturbations | None:
     if not folder.perturbation.is_file():
         return None
-    with safe_open(folder.perturbation, "pt") as file:
-        names = json.loads(file.metadata()["characteristics"])
-    tensors = load_file(folder.perturbation)
-    output = next(tensors.pop(name) for name in OUTPUTS if name in tensors)
-    return Perturbations(names, output=output, **tensors)
+    again = f"delete {folder.results.name} beside it, and train --resume writes both"
+    with _of_a_run(folder.perturbation, again):
+        with safe_open(folder.perturbation, "pt") as file:
+            names = json.loads(file.metadata()["characteristics"])
+        tensors = load_file(folder.perturbation)
+        output = next(tensors.pop(name) for name in OUTPUTS if name in tensors)
+        return Perturbations(names, output=output, **tensors)
+
+
+@contextmanager
+def _of_a_run(path: Path, remedy: str) -> Iterator[None]:
+    """While a file of a finished run is read."""
+    try:
+        yield
+    except (OSError, ValueError, LookupError, TypeError, StopIteration, SafetensorError) as error:
+        raise ValueError(f"{path} is missing or damaged ({one_line(error)}): {remedy}") from error

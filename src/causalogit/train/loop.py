@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from causalogit.config import RunConfig, config_to_dict
+from causalogit.config.check import one_line
 from causalogit.core import Divergence, processes
 from causalogit.data import epoch_batches, read_ahead, steps_in_epoch
 from causalogit.evaluate.metrics import (
@@ -24,7 +25,7 @@ from causalogit.evaluate.metrics import (
 from causalogit.methods import Task, build_method, run_data
 from causalogit.models import build_model
 from causalogit.train.begin import check_fit, make_fabric
-from causalogit.train.checkpoint import load_checkpoint, save_checkpoint
+from causalogit.train.checkpoint import ANEW, load_checkpoint, save_checkpoint
 from causalogit.train.environment import git_revision
 from causalogit.train.folder import RunFolder
 from causalogit.train.optimizer import build_optimizer, build_schedule
@@ -249,7 +250,8 @@ class Trainer:
         """A copy of the model with the weights of the best epoch."""
         from_first(None)  # it has written the file by then
         model = copy.deepcopy(self.model)
-        model.load_state_dict(load_checkpoint(self.folder.best(selector))["model"])
+        state = load_checkpoint(self.folder.best(selector), ANEW)
+        model.load_state_dict(state["model"])
         return model
 
     def _budget(self) -> str:
@@ -316,7 +318,7 @@ class Trainer:
         }
 
     def _load_state(self) -> None:
-        state = load_checkpoint(self.folder.state)
+        state = load_checkpoint(self.folder.state, ANEW)
         writers = state.get("random")
         if isinstance(writers, list) and len(writers) != self.part.count:
             raise ValueError(
@@ -328,7 +330,7 @@ class Trainer:
         except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(
                 f"{self.folder.state} was written by another version of causalogit and cannot be "
-                f"gone on with ({error}): begin a new run in another folder"
+                f"gone on with ({one_line(error)}): {ANEW}"
             ) from error
 
     def _restore(self, state: dict[str, Any]) -> None:
