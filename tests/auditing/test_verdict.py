@@ -36,6 +36,10 @@ def figures(reliance=0.0, low=None, high=None, own=0.9, chance=0.5, **changed) -
         (-0.05, 0.1, "unclear"),
         (-0.05, 0.099, "does_not"),
         (0.01, 0.05, "does_not"),
+        (-0.099, 0.05, "does_not"),
+        (-0.1, 0.05, "unclear"),
+        (-0.2, -0.01, "leans"),
+        (-0.2, -0.1, "relies"),
     ],
 )
 def test_the_word_is_what_the_whole_interval_carries(low, high, word):
@@ -62,8 +66,21 @@ def test_a_sentence_has_the_figures_and_the_ends_of_the_interval():
 
 def test_no_effect_is_told_as_a_bound():
     found = class_verdict("cat", figures(0.01, -0.02, 0.04), 0.1)
-    assert found.sentence.endswith("; at most 4 in 100 answers turn with it.")
+    assert found.sentence.endswith("; at most 4 in 100 answers turn with it, on balance.")
     assert "at most 4 in 100" in lead(figures(0.01, -0.02, 0.04), "animal")
+    assert "at most 6 in 100" in lead(figures(-0.02, -0.06, 0.02), "animal")
+
+
+def test_answers_that_turn_away_from_what_the_background_speaks_for_turn_with_it_too():
+    against = figures(-0.28, -0.34, -0.21, own=0.66)
+    found = class_verdict("cat", against, 0.1)
+    assert found.word == "relies"
+    assert found.sentence.replace("\xa0", " ") == (
+        "Relies on the background: on a background that speaks for “cat” 66 % are named right, on "
+        "one that speaks against it 94 %; 21 to 34 in 100 answers turn with it, away from what it "
+        "speaks for."
+    )
+    assert "So 21 to 34 in 100 answers turn with the background alone, away" in lead(against, "cat")
 
 
 def test_no_all_clear_where_answers_are_chance_once_the_background_hinders():

@@ -22,21 +22,22 @@ _TITLES: dict[Word, str] = {
 def word_for(figures: Figures, threshold: float) -> Word:
     """What the interval of the reliance carries.
 
-    "relies" and "does_not": all of it is on one side of the threshold; "leans": it reaches over
+    "relies" and "does_not": all of it is beyond the threshold, or below; "leans": it reaches over
     the threshold, but not down to no effect at all; "unclear": it holds both, or there is nothing
     that could turn, since the answers are no better than chance where the background helps, or so
-    little better that they are not where it hinders.
+    little better that they are not where it hinders. An effect below zero is one as well: answers
+    that turn away from what the background alone speaks for.
     """
     reliance = figures.reliance
     if reliance is None:
         return "unmeasured"
     if answers_blindly(figures):
         return "unclear"
-    if reliance.low >= threshold:
+    if reliance.low >= threshold or reliance.high <= -threshold:
         return "relies"
-    if reliance.high < threshold:
+    if -threshold < reliance.low and reliance.high < threshold:
         return "unclear" if _little_to_turn(figures, threshold) else "does_not"
-    return "leans" if reliance.low > 0 else "unclear"
+    return "leans" if reliance.low > 0 or reliance.high < 0 else "unclear"
 
 
 def class_verdict(name: str, figures: Figures, threshold: float) -> Verdict:
@@ -55,7 +56,7 @@ def class_verdict(name: str, figures: Figures, threshold: float) -> Verdict:
         "does_not": "Does not rely on the background",
     }
     if word in begins:
-        text = f"{begins[word]}: {compared}; {_between(reliance)} in 100 answers turn with it."
+        text = f"{begins[word]}: {compared}; {_turning(reliance, 'it')}."
     elif answers_blindly(figures) or _little_to_turn(figures, threshold):
         text = (
             f"Cannot be told: {compared}, and chance alone would reach "
@@ -150,7 +151,7 @@ def lead(figures: Figures, object_name: str) -> str:
     return (
         f"The same {object_name}s, cut out and put on other backgrounds: {percent(own.value)} are "
         f"named right where the background speaks for their class, {percent(other.value)} where it "
-        f"speaks against it. So {_between(reliance)} in 100 answers turn with the background alone."
+        f"speaks against it. So {_turning(reliance, 'the background alone')}."
     )
 
 
@@ -160,8 +161,17 @@ def percent(value: float) -> str:
     return f"{whole}\N{NO-BREAK SPACE}%"
 
 
-def _between(estimate: Estimate) -> str:
+def _turning(estimate: Estimate, name: str) -> str:
+    """How many answers turn with the background, which is called `name`."""
     low, high = (round(100 * end) for end in (estimate.low, estimate.high))
-    if low <= 0:
-        return f"at most {max(1, high)}"
+    if low > 0:
+        return f"{_range(low, high)} in 100 answers turn with {name}"
+    if high < 0:
+        return (
+            f"{_range(-high, -low)} in 100 answers turn with {name}, away from what it speaks for"
+        )
+    return f"at most {max(1, high, -low)} in 100 answers turn with {name}, on balance"
+
+
+def _range(low: int, high: int) -> str:
     return f"{low} to {high}" if high > low else f"{low}"

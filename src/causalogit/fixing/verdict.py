@@ -30,7 +30,7 @@ def outcome_of(
     """
     turning = 0
     if reliance is not None and not answers_blindly(before.overall):
-        turning = _move(reliance.difference.low, reliance.difference.high)
+        turning = _turning(reliance)
     behind = _move(-gap.less.high, -gap.less.low) if gap else 0
     words = before.verdict.word, after.verdict.word
     word: OutcomeWord = "unchanged"
@@ -52,6 +52,14 @@ def outcome_of(
     sentences.append(accuracy_sentence(accuracy))
     headline = _BLIND if answers_blindly(after.overall) else _headline(word, after, turning)
     return Outcome(word, headline, tuple(sentences), gap_sentence(gap) if gap else headline)
+
+
+def _turning(reliance: Change) -> int:
+    """Whether fewer answers turn with the background now (-1) or more (1), whichever way."""
+    first, last = reliance.before, reliance.after
+    if last.high < 0 <= first.low:  # they turn the other way now
+        return _move(-last.high - first.high, -last.low - first.low)
+    return _move(reliance.difference.low, reliance.difference.high)
 
 
 def _move(low: float, high: float) -> int:
@@ -92,8 +100,10 @@ def reliance_sentence(change: Change) -> str:
     first, last, d = change.before, change.after, change.difference
     turned = (
         f"Of 100 answers, {_count(first.value)} turned with the background alone before; now "
-        f"{_count(last.value)} do"
+        f"{_count(abs(last.value) if last.high < 0 else last.value)} do"
     )
+    if last.high < 0 <= first.low:
+        return f"{turned}, but away from the class that it speaks for."
     if d.high < 0:
         return f"{turned}: {_ends(-d.high, -d.low)} fewer."
     if d.low > 0:
