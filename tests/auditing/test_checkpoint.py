@@ -113,7 +113,10 @@ def test_a_function_of_the_working_directory(tmp_path, photos, monkeypatch):
         "    return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())\n"
         "def number():\n"
         "    return 3\n"
+        "def needs(size):\n"
+        "    return size\n"
     )
+    (tmp_path / "half_written.py").write_text("def make(:\n")
     monkeypatch.chdir(tmp_path)
     subject = load_subject("my_model:make", ModelConfig(), CPU)
     assert torch.allclose(subject.answer(photos), photos.mean((2, 3)))
@@ -121,6 +124,10 @@ def test_a_function_of_the_working_directory(tmp_path, photos, monkeypatch):
         load_subject("my_model:number", ModelConfig(), CPU)
     with pytest.raises(ValueError, match="nowhere:make cannot be imported"):
         load_subject("nowhere:make", ModelConfig(), CPU)
+    with pytest.raises(ValueError, match=r"half_written:make cannot be imported \(invalid syntax"):
+        load_subject("half_written:make", ModelConfig(), CPU)
+    with pytest.raises(ValueError, match=r"my_model:needs raises TypeError .*without arguments"):
+        load_subject("my_model:needs", ModelConfig(), CPU)
 
 
 class Harmful:

@@ -50,6 +50,18 @@ def test_a_record_cut_off_in_the_middle_is_measured_again(tmp_path, cut):
     assert third.asked == []
 
 
+@pytest.mark.parametrize("content", [b"\xff" * 300, b"\x7f" * 300, b"", b"short"])
+def test_a_damaged_journal_begins_anew(content, tmp_path):
+    path = tmp_path / "progress"
+    path.write_bytes(content)
+    measure = Measure()
+    Journal(path, {}).rows("squares", torch.arange(4), 2, measure)
+    assert measure.asked == [[0, 1], [2, 3]]
+    again = Measure()
+    Journal(path, {}).rows("squares", torch.arange(4), 2, again)
+    assert again.asked == []
+
+
 def test_other_settings_begin_anew(tmp_path):
     path = tmp_path / "progress"
     Journal(path, {"seed": 1}).rows("squares", torch.arange(3), 3, Measure())

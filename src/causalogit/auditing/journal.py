@@ -111,6 +111,8 @@ def _next(file: IO[bytes]) -> bytes | None:
     if len(head) < _HEAD.size:
         return None
     size, digest = _HEAD.unpack(head)
+    if size > os.fstat(file.fileno()).st_size - file.tell():
+        return None  # also where a damaged length is beyond all memory
     record = file.read(size)
     return record if _digest(record) == digest else None
 

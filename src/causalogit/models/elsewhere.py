@@ -47,18 +47,24 @@ def read_function(place: str) -> nn.Module:
     Naming a function is consent to run it.
 
     Raises:
-        ValueError: there is none, or it returns no module.
+        ValueError: there is none, or it fails, or it returns no module.
     """
     module_name, _, name = place.partition(":")
     with _working_directory():
         try:
             make = getattr(importlib.import_module(module_name), name)
-        except (ImportError, AttributeError, ValueError) as error:
+        except Exception as error:  # whatever the user's module does
             raise ValueError(
                 f"{place} cannot be imported ({one_line(error)}): give module:function of a module "
                 "that lies in this folder or is installed"
             ) from error
-        module = make()
+        try:
+            module = make()
+        except Exception as error:
+            raise ValueError(
+                f"{place} raises {type(error).__name__} ({one_line(error)}): it is called without "
+                "arguments, and must return an nn.Module"
+            ) from error
     if not isinstance(module, nn.Module):
         raise ValueError(
             f"{place} returns {type(module).__name__}: it must return an nn.Module that maps "
