@@ -66,6 +66,17 @@ def test_weights_of_timm_with_the_normalisation_that_timm_names(tmp_path, photos
     assert subject.size == home.pretrained_cfg["input_size"][-1]
 
 
+@pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.module."])
+def test_weights_as_wrappers_save_them(prefix, tmp_path, photos):
+    home = timm.create_model(NAME, num_classes=4)
+    paths = [tmp_path / name for name in ("plain.pth", "wrapped.pth")]
+    torch.save(home.state_dict(), paths[0])
+    wrapped = {f"{prefix}{name}": value for name, value in home.state_dict().items()}
+    torch.save({"model_state_dict": wrapped, "epoch": 3}, paths[1])
+    plain, other = (load_subject(str(p), ModelConfig(architecture=NAME), CPU) for p in paths)
+    assert torch.equal(plain.answer(photos), other.answer(photos))
+
+
 def test_weights_of_torchvision_with_mean_and_std_as_given(tmp_path, photos):
     home = get_model("mobilenet_v3_small", weights=None, num_classes=3).eval()
     torch.save({"state_dict": home.state_dict()}, tmp_path / "weights.pth")

@@ -27,7 +27,7 @@ from causalogit.models import (
     load_weights,
     read_function,
 )
-from causalogit.models.weights import SUFFIXES, read_weights
+from causalogit.models.weights import SUFFIXES, read_weights, unwrapped
 from causalogit.train.checkpoint import load_checkpoint
 from causalogit.train.load import load_classifier
 
@@ -87,8 +87,8 @@ def load_subject(place: str, config: ModelConfig, device: torch.device) -> Subje
 def _weights(path: Path, config: ModelConfig, device: torch.device) -> Subject:
     """A state dict in the architecture that it belongs to."""
     name = config.architecture or ""
-    found = _state_dict(path)
     probe = build_model(name, 2, 3, seed=0)
+    found = unwrapped(_state_dict(path), probe.state_dict())
     head = find_head(probe, None)[0]
     if f"{head}.weight" not in found:
         raise ValueError(

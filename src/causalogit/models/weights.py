@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from causalogit.core.classifier import find_head
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
+_WRAPPERS = ("module.", "_orig_mod.", "model.")
 
 
 def load_weights(model: nn.Module, path: Path, num_classes: int) -> None:
@@ -30,8 +31,8 @@ def load_weights(model: nn.Module, path: Path, num_classes: int) -> None:
     Raises:
         ValueError: the file cannot be read safely, or does not fit the model.
     """
-    found = read_weights(path)
     own = model.state_dict()
+    found = unwrapped(read_weights(path), own)
     head = {name for name in own if name.startswith(f"{find_head(model, num_classes)[0]}.")}
     if any(name not in found or found[name].shape != own[name].shape for name in head):
         found = {name: value for name, value in found.items() if name not in head}
@@ -56,7 +57,8 @@ def load_weights(model: nn.Module, path: Path, num_classes: int) -> None:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The state dict of a file, on the CPU, read without running code.
 
-    A .pth file may hold the state dict under "state_dict" or "model", as training scripts write it.
+    A .pth file may hold the state dict under "state_dict", "model_state_dict" or "model", as
+    training scripts write it.
 
     Raises:
         ValueError: there is no such file, or it holds no weights that can be read safely.
@@ -78,12 +80,27 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"weights {path} cannot be read safely ({type(error).__name__}): the file is "
             "truncated, holds code, or is no file of weights"
         ) from error
-    for key in ("state_dict", "model"):
+    for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict) or not content or not _all_tensors(content):
         raise ValueError(f"weights {path}: the file holds no state dict (tensors by name)")
     return dict(content)
+
+
+def unwrapped(found: dict[str, Tensor], names: Container[str]) -> dict[str, Tensor]:
+    """Without what DDP, torch.compile or Lightning put before every name of a state dict.
+
+    Args:
+        found: the state dict.
+        names: of the model's own; where one of them is found, nothing is taken off.
+    """
+    while not any(name in names for name in found):
+        prefix = next((p for p in _WRAPPERS if all(name.startswith(p) for name in found)), None)
+        if prefix is None:
+            break
+        found = {name.removeprefix(prefix): value for name, value in found.items()}
+    return found
 
 
 def _all_tensors(content: Mapping[Any, Any]) -> bool:
