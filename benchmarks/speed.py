@@ -1,7 +1,8 @@
 r"""What a step costs: ours, a plain step, and the unrolls of others, in turn on one machine.
 
     pip install -e ".[bench-speed]"
-    python -m benchmarks.speed [--quick] [--threads 1] [--device cuda]
+    python -m benchmarks.speed [--quick] [--threads 1]
+    python -m benchmarks.speed --device cuda [--precision bfloat16] [--batch 1024]
 
 First checks that all compute the same hypergradient, then times single steps in turn, round after
 round. Writes speed.json, and the tables and the plot of docs/results/speed; `--quick` (ResNet-32
@@ -13,35 +14,33 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import timm
 import torch
-from matplotlib.axes import Axes
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.page import fill_tables, markdown
 from benchmarks.rivals import Higher, Pair, Rival, TorchOpt, Unroll
-from benchmarks.study import ROOT
+from benchmarks.speed_page import PLAIN_STEP, table, write_page
 from causalogit.core import CausalLogitPerturbation, VirtualStep, output_gradient
 from causalogit.core.forward_mode import Tape
 from causalogit.core.hypergradient import Solver
 from causalogit.models import build_model
-from causalogit.report.figures.draw import Panel, write_png
 from causalogit.train.checkpoint import write_json
 from causalogit.train.environment import git_revision
 
-PAGE = ROOT / "docs" / "results" / "speed"
 CLASSES, BATCH, QUICK_BATCH = 10, 64, 16
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+Step = Callable[[Tensor, Tensor], object]
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Scheme:
         return self.rival is not None or (self.ours is not None and "solver" not in self.ours)
 
 
-PLAIN = Scheme("plain step")
+PLAIN = Scheme(PLAIN_STEP)
 SCHEMES = (
     PLAIN,
     Scheme("exact", 1.0, {}),
@@ -125,8 +124,22 @@ def sgd(model: nn.Module) -> SGD:
     return SGD(model.parameters(), lr=0.01, weight_decay=5e-4)
 
 
-def stepper(scheme: Scheme, model: nn.Module, meta: Pair) -> Callable[[Tensor, Tensor], object]:
-    """A function that takes one training step."""
+def stepper(
+    scheme: Scheme, model: nn.Module, meta: Pair, precision: torch.dtype = torch.float32
+) -> Step:
+    """A function that takes one training step, under autocast unless `precision` is float32."""
+    step = _stepper(scheme, model, meta)
+    if precision == torch.float32:
+        return step
+
+    def cast(images: Tensor, labels: Tensor) -> None:
+        with torch.autocast(images.device.type, precision):
+            step(images, labels)
+
+    return cast
+
+
+def _stepper(scheme: Scheme, model: nn.Module, meta: Pair) -> Step:
     optimizer = sgd(model)
     if scheme.rival is not None:
         return scheme.rival(model, optimizer, CLASSES, meta).step
@@ -196,29 +209,38 @@ def errors(make: Callable[[], nn.Module], side: int, device: str) -> dict[str, f
     return found
 
 
-def seconds(step: Callable[[Tensor, Tensor], object], batch: Pair, cycle: int) -> float:
-    """Of one step, over a cycle."""
-    cuda = batch[0].is_cuda
-    if cuda:
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    for _ in range(cycle):
+def seconds(step: Step, batch: Pair, cycle: int) -> float:
+    """Of one step, over a cycle; on a GPU between two events of its own."""
+    take = partial(_steps, step, batch, cycle)
+    if not batch[0].is_cuda:
+        start = time.perf_counter()
+        take()
+        return (time.perf_counter() - start) / cycle
+    begun, done = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize()
+    begun.record()
+    take()
+    done.record()
+    done.synchronize()
+    milliseconds: float = begun.elapsed_time(done)
+    return milliseconds / 1000 / cycle
+
+
+def _steps(step: Step, batch: Pair, count: int) -> None:
+    for _ in range(count):
         step(*batch)
-    if cuda:
-        torch.cuda.synchronize()
-    return (time.perf_counter() - start) / cycle
 
 
-def peak_bytes(step: Callable[[Tensor, Tensor], object], batch: Pair, cycle: int) -> int:
+def peak_bytes(step: Step, batch: Pair, cycle: int) -> int:
     """The most that a cycle of steps holds at once, beyond what was held before."""
     if batch[0].is_cuda:
         torch.cuda.synchronize()
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
-        seconds(step, batch, cycle)
+        _steps(step, batch, cycle)
         return torch.cuda.max_memory_allocated() - before
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        seconds(step, batch, cycle)
+        _steps(step, batch, cycle)
     held, most = 0, 0
     events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
     for event in sorted(events, key=lambda event: event.start_ns()):
@@ -231,12 +253,13 @@ def measured(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     """One row a scheme for this model."""
     make, side = models(quick=False)[name]
     wrong = errors(make, side, options.device)
-    size = QUICK_BATCH if options.quick else BATCH
-    batch = pair(size, side, options.device, 0)
+    batch = pair(options.batch, side, options.device, 0)
     steps = {}
     for scheme in SCHEMES:
-        meta = pair(round(size * scheme.meta_fraction), side, options.device, 1)
-        steps[scheme.name, scheme.meta_fraction] = stepper(scheme, make().to(options.device), meta)
+        meta = pair(round(options.batch * scheme.meta_fraction), side, options.device, 1)
+        model = make().to(options.device)
+        precision = PRECISIONS[options.precision]
+        steps[scheme.name, scheme.meta_fraction] = stepper(scheme, model, meta, precision)
     times: dict[tuple[str, float], list[float]] = {key: [] for key in steps}
     ratios: dict[tuple[str, float], list[float]] = {key: [] for key in steps}
     plain = steps[PLAIN.name, PLAIN.meta_fraction]
@@ -275,43 +298,6 @@ def measured(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A line a scheme."""
-    head = ["scheme", "meta batch", "time, plain steps", "peak memory", "hypergradient error"]
-    lines = [head, ["---"] * len(head)]
-    for row in rows:
-        spread = f"{row['time_ratio_low']:.2f} to {row['time_ratio_high']:.2f}"
-        lines.append(
-            [
-                row["scheme"],
-                "\N{EN DASH}" if row["scheme"] == PLAIN.name else f"{row['meta_fraction']:g}",
-                f"**{row['time_ratio']:.2f}** ({spread})",
-                f"{row['memory_ratio']:.2f}",
-                f"{row['hypergradient_error']:.1e}",
-            ]
-        )
-    return markdown(lines)
-
-
-def draw(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Bars of the time of every scheme, a panel a model."""
-
-    def panel(name: str) -> Panel:
-        own = [row for row in rows if row["model"] == name][::-1]
-
-        def fill(axes: Axes) -> None:
-            names = [row["scheme"] + (" 1/4" if row["meta_fraction"] < 1 else "") for row in own]
-            values = [row["time_ratio"] for row in own]
-            bars = axes.barh(names, values, color="#1f63a8", height=0.6)
-            axes.bar_label(bars, [f"{value:.1f}" for value in values], padding=3)
-            axes.grid(axis="y", visible=False)
-            axes.set_xlabel("plain steps")
-
-        return Panel(name, f"Time of a step, {name}", fill, (520, 360))
-
-    write_png(path, [panel(name) for name in dict.fromkeys(r["model"] for r in rows)], 2, [])
-
-
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(
@@ -322,13 +308,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="times that every scheme is timed")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", choices=list(PRECISIONS), default="float32")
+    parser.add_argument("--batch", type=int, help=f"training images in a step, {BATCH} by default")
     parser.add_argument("--out", type=Path, default=Path("speed.json"))
     options = parser.parse_args()
     options.rounds = options.rounds or (2 if options.quick else 15)
+    options.batch = options.batch or (QUICK_BATCH if options.quick else BATCH)
     torch.set_num_threads(options.threads)
     known = models(options.quick)
     where = {
         "device": torch.cuda.get_device_name() if options.device != "cpu" else "cpu",
+        "precision": options.precision,
+        "batch": options.batch,
         "threads": options.threads,
         "rounds": options.rounds,
         "torch": torch.__version__,
@@ -340,22 +331,7 @@ def main() -> None:
         print(name, table([row for row in rows if row["model"] == name]), sep="\n", flush=True)
         write_json(options.out, {"rows": rows})
         if not options.quick:
-            write_page(rows)
-
-
-def write_page(rows: Sequence[Mapping[str, Any]]) -> None:
-    """The page with these rows, and those that it has of other models."""
-    path = PAGE / "speed.json"
-    kept = json.loads(path.read_text())["rows"] if path.is_file() else []
-    new = {row["model"] for row in rows}
-    order = list(models(quick=False))
-    rows = [*rows, *(row for row in kept if row["model"] not in new)]
-    rows = sorted(rows, key=lambda row: order.index(row["model"]))
-    write_json(path, {"rows": rows})
-    names = dict.fromkeys(row["model"] for row in rows)
-    tables = {f"speed {n}": table([r for r in rows if r["model"] == n]) for n in names}
-    fill_tables(PAGE / "README.md", tables)
-    draw(PAGE / "speed.png", rows)
+            write_page(rows, list(models(quick=False)), BATCH)
 
 
 if __name__ == "__main__":

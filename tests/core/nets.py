@@ -56,11 +56,29 @@ OPTIMIZERS: dict[str, MakeOptimizer] = {
 }
 
 
+def draws(seed: int) -> torch.Generator:
+    """A random stream on the device of the test."""
+    return torch.Generator(torch.get_default_device()).manual_seed(seed)
+
+
+def random_state() -> Tensor:
+    """The global random states of the CPU and of every GPU, one after the other."""
+    return torch.cat([torch.get_rng_state(), *torch.cuda.get_rng_state_all()])
+
+
+def set_random_state(state: Tensor) -> None:
+    """The inverse of `random_state`."""
+    size = len(torch.get_rng_state())
+    torch.set_rng_state(state[:size])
+    if torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(list(state[size:].chunk(torch.cuda.device_count())))
+
+
 def batch(
     size: int, side: int = 5, channels: int = 2, num_classes: int = 3, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
     """Gaussian images `(size, channels, side, side)` and random labels, in the default type."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = draws(seed)
     images = torch.randn(size, channels, side, side, generator=generator)
     return images, torch.randint(num_classes, (size,), generator=generator)
 

@@ -13,7 +13,7 @@ from causalogit.core import Classifier
 from causalogit.core.classifier import find_head
 from causalogit.models import CifarResNet, LeNet
 
-from .nets import batch, small_net
+from .nets import batch, random_state, small_net
 
 
 def tied() -> nn.Module:
@@ -113,16 +113,16 @@ def test_random_state_is_kept_and_begins_where_told() -> None:
     classifier = Classifier(small_net(), 3)
     start = classifier.random_state()
     first = torch.rand(3)
-    after = torch.get_rng_state()
+    after = random_state()
     with classifier.random_state_kept():
         assert not torch.equal(torch.rand(3), first)
-    assert torch.equal(torch.get_rng_state(), after)
+    assert torch.equal(random_state(), after)
     with classifier.random_state_kept(start):
         assert torch.equal(torch.rand(3), first)
-    assert torch.equal(torch.get_rng_state(), after)
+    assert torch.equal(random_state(), after)
     with pytest.raises(RuntimeError), classifier.random_state_kept(start):
         torch.rand(-1)
-    assert torch.equal(torch.get_rng_state(), after)
+    assert torch.equal(random_state(), after)
 
 
 def test_buffers_come_back() -> None:

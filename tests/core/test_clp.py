@@ -26,7 +26,7 @@ from causalogit.core import (
     Solver,
 )
 
-from .nets import OPTIMIZERS, batch, plain_step, small_net
+from .nets import OPTIMIZERS, batch, plain_step, random_state, set_random_state, small_net
 from .perturbers import keep, meta_batches, perturber, remove
 
 SOLVERS: tuple[Solver, ...] = ("exact", "finite_difference", "last_layer", "unroll")
@@ -79,13 +79,13 @@ def test_the_classifier_takes_a_plain_step(
     delta = SHIFT if form == "constant" else None
     for seed in range(3):
         images, labels = batch(8, seed=seed)
-        start = torch.get_rng_state()
+        start = random_state()
         plain_step(twin, twin_optimizer, images, labels, delta)
-        after = torch.get_rng_state()
+        after = random_state()
         assert not torch.equal(start, after)  # dropout drew
-        torch.set_rng_state(start)
+        set_random_state(start)
         clp.step(images, labels)
-        assert torch.equal(torch.get_rng_state(), after)
+        assert torch.equal(random_state(), after)
         torch.testing.assert_close(model.state_dict(), twin.state_dict(), rtol=0, atol=1e-12)
         for own, plain in zip(model.parameters(), twin.parameters(), strict=True):
             torch.testing.assert_close(own.grad, plain.grad, rtol=0, atol=1e-12)

@@ -19,7 +19,7 @@ from causalogit.core import (
 )
 from causalogit.models import build_model
 
-from .nets import OPTIMIZERS, batch, small_net
+from .nets import OPTIMIZERS, batch, random_state, set_random_state, small_net
 from .perturbers import masks_for, meta_batches, said_of
 
 SOLVERS: tuple[Solver, ...] = ("exact", "finite_difference", "last_layer", "unroll")
@@ -117,12 +117,14 @@ def test_a_meta_loader_that_draws_leaves_plain_training_alone() -> None:
     loader = DataLoader(TensorDataset(images, labels), batch_size=4, shuffle=True)
     clp = CausalLogitPerturbation(model, OPTIMIZERS["sgd"](model), loader, 3)
     twin = copy.deepcopy(model)
-    start = torch.get_rng_state()
-    clp.step(*batch(8))
-    after = torch.get_rng_state()
-    torch.set_rng_state(start)
-    twin(batch(8)[0])
-    assert torch.equal(torch.get_rng_state(), after)
+    images, labels = batch(8)
+    torch.set_default_device(None)  # a sampler draws on the CPU
+    start = random_state()
+    clp.step(images, labels)
+    after = random_state()
+    set_random_state(start)
+    twin(images)
+    assert torch.equal(random_state(), after)
     first, second = (next(clp._meta).images for _ in range(2))
     assert not torch.equal(first, second)
 

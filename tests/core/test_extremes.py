@@ -22,7 +22,7 @@ from causalogit.core import (
     WeightedSamples,
 )
 
-from .nets import batch, small_net
+from .nets import batch, draws, small_net
 
 HALVES = [torch.float16, torch.bfloat16]
 EXTREMES = st.sampled_from([1e30, -1e30, 6e4, -6e4, 1.0, -1.0, 0.0, -0.0, 1e-30])
@@ -30,7 +30,7 @@ EXTREMES = st.sampled_from([1e30, -1e30, 6e4, -6e4, 1.0, -1.0, 0.0, -0.0, 1e-30]
 
 def extreme_logits(draw: st.DataObject, dtype: torch.dtype, size: int, classes: int) -> Tensor:
     """A few values of a row are drawn, the others are Gaussian; as far as the type reaches."""
-    values = torch.randn(size, classes, generator=torch.Generator().manual_seed(0))
+    values = torch.randn(size, classes, generator=draws(0))
     for row in range(size):
         for column in range(min(classes, 3)):
             values[row, column] = draw.draw(EXTREMES)
@@ -52,7 +52,7 @@ def test_characteristics_are_finite_and_of_single_precision_at_least(
     logits = extreme_logits(draw, dtype, size, classes)
     # where they are not spread, all other classes are absent
     labels = torch.arange(size) % classes if spread else torch.full((size,), classes - 1)
-    generator = torch.Generator().manual_seed(1)
+    generator = draws(1)
     others = [
         torch.randn(*shape, generator=generator).to(dtype)
         for shape in ((size, 4), (classes, 4), (size, classes))
@@ -161,7 +161,7 @@ def test_masks_of_every_kind_leave_everything_finite(masks: str, count: int, see
     images, labels = batch(count, seed=seed)
     given_ = torch.full((count, 1, 5, 5), {"one": 1.0}.get(masks, 0.0))
     if masks == "soft":
-        given_ = torch.rand(given_.shape, generator=torch.Generator().manual_seed(seed))
+        given_ = torch.rand(given_.shape, generator=draws(seed))
     elif masks == "one pixel":
         given_[:, :, seed % 5, seed // 20] = 1
     metrics = clp.step(images, labels, given_)

@@ -18,6 +18,8 @@ from causalogit.core import CausalLogitPerturbation, Classifier
 from causalogit.core.forward_mode import Replay, Tape
 from causalogit.models import build_model
 
+from .nets import draws
+
 
 class _Block(nn.Module):
     """A residual block of whatever is between a convolution and a sum."""
@@ -95,8 +97,8 @@ def changes(
     classifier = Classifier(model, 3)
     forward_mode = inside(classifier)
     weights = {n: p.detach() for n, p in classifier.parameters().items()}
-    draws = torch.Generator().manual_seed(1)
-    direction = {n: torch.randn(p.shape, generator=draws).to(p) for n, p in weights.items()}
+    stream = draws(1)
+    direction = {n: torch.randn(p.shape, generator=stream).to(p) for n, p in weights.items()}
 
     with forward_mode, torch.no_grad(), _Counted() as counted:
         found = jvp(lambda at: classifier.probe(at, images), (weights,), (direction,))

@@ -11,6 +11,8 @@ from torch.optim import Adam
 
 from causalogit.core import GatedAdam
 
+from .nets import draws
+
 
 def walk(make: type[Adam], gradients: Tensor) -> Tensor:
     """Where a weight goes that starts at zero."""
@@ -29,22 +31,22 @@ def test_a_steady_gradient_moves_it_nearly_as_adam() -> None:
 
 
 def test_noise_alone_hardly_moves_it() -> None:
-    draws = torch.Generator().manual_seed(0)
-    noise = torch.randn(400, 1000, generator=draws)
+    stream = draws(0)
+    noise = torch.randn(400, 1000, generator=stream)
     drift, plain = walk(GatedAdam, noise).norm(), walk(Adam, noise).norm()
     assert drift < 0.2 * plain
 
 
 def test_a_mean_under_noise_still_gets_through() -> None:
-    draws = torch.Generator().manual_seed(0)
-    gradients = torch.randn(400, 1000, generator=draws) - 0.5
+    stream = draws(0)
+    gradients = torch.randn(400, 1000, generator=stream) - 0.5
     gated, plain = walk(GatedAdam, gradients).mean(), walk(Adam, gradients).mean()
     assert gated > 0.6 * plain > 0
 
 
 def test_the_gate_against_its_definition() -> None:
-    draws = torch.Generator().manual_seed(0)
-    gradients = torch.randn(5, 7, generator=draws).double() + 1
+    stream = draws(0)
+    gradients = torch.randn(5, 7, generator=stream).double() + 1
     weight = nn.Parameter(torch.zeros(7, dtype=torch.float64))
     optimizer = GatedAdam([weight], lr=0.1, betas=(0.8, 0.95), eps=0.0)
     expected = torch.zeros(7, dtype=torch.float64)

@@ -18,7 +18,15 @@ from causalogit.core import Solver, VirtualStep, output_gradient
 from causalogit.core.classifier import Parameters
 from causalogit.models import CifarResNet, LeNet
 
-from .nets import OPTIMIZERS, batch, plain_step, small_net, virtual_step
+from .nets import (
+    OPTIMIZERS,
+    batch,
+    plain_step,
+    random_state,
+    set_random_state,
+    small_net,
+    virtual_step,
+)
 
 Net = tuple[Callable[[], nn.Module], dict[str, Any]]
 """How to build a network of three classes, and the batches that it takes."""
@@ -149,13 +157,13 @@ def test_against_numerical_differences_of_real_training(solver: Solver, optimize
     net: Net = (small_net, {"size": 4})
     step = prepared(net, optimizer)
     meta_images, meta_labels = batch(**net[1], seed=100)
-    after_forward = torch.get_rng_state()
+    after_forward = random_state()
 
     def meta_loss(delta: Tensor) -> Tensor:
         model, own = copy.deepcopy((step.classifier.model, step.optimizer))
         step.restore()
         plain_step(model, own, step.images, step.labels, delta)
-        torch.set_rng_state(after_forward)
+        set_random_state(after_forward)
         with torch.no_grad():
             return F.cross_entropy(model(meta_images), meta_labels)
 
@@ -165,7 +173,7 @@ def test_against_numerical_differences_of_real_training(solver: Solver, optimize
         by.view(-1)[index] = h
         slope = (meta_loss(step.output + by) - meta_loss(step.output - by)) / (2 * h)
         numerical.view(-1)[index] = slope
-    torch.set_rng_state(after_forward)
+    set_random_state(after_forward)
     assert difference(solve(step, solver, net), numerical) < 1e-5
 
 
@@ -173,12 +181,12 @@ def test_against_numerical_differences_of_real_training(solver: Solver, optimize
 @pytest.mark.parametrize("solver", ["exact", "finite_difference", "last_layer", "unroll"])
 def test_solvers_leave_everything_as_it_was(solver: Solver) -> None:
     step = prepared(SMALL, "adam")
-    state, random = copy.deepcopy(step.classifier.model.state_dict()), torch.get_rng_state()
+    state, random = copy.deepcopy(step.classifier.model.state_dict()), random_state()
     slots = copy.deepcopy(step.optimizer.state_dict())
     gradients = {n: p.grad.clone() for n, p in step.classifier.parameters().items()}
     result = solve(step, solver, SMALL)
     assert not result.requires_grad
-    assert torch.equal(torch.get_rng_state(), random)
+    assert torch.equal(random_state(), random)
     torch.testing.assert_close(step.classifier.model.state_dict(), state, rtol=0, atol=0)
     torch.testing.assert_close(step.optimizer.state_dict(), slots, rtol=0, atol=0)
     for name, parameter in step.classifier.parameters().items():

@@ -13,7 +13,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from causalogit.core import CausalLogitPerturbation
 from causalogit.core.lookahead import LookAhead, check_optimizer, look_ahead
 
-from .nets import sgd_in_groups, small_net
+from .nets import draws, sgd_in_groups, small_net
 
 SGD_GRID = [
     {"momentum": momentum, "dampening": dampening, "nesterov": nesterov, "weight_decay": decay}
@@ -35,7 +35,7 @@ GRID: list[tuple[type[Optimizer], dict[str, object]]] = [
 
 
 def gradients_of(model: nn.Module, seed: int) -> dict[str, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
+    generator = draws(seed)
     return {
         n: torch.randn(p.shape, dtype=p.dtype, generator=generator)
         for n, p in model.named_parameters()

@@ -22,7 +22,16 @@ from causalogit.core import (
     WeightedSamples,
 )
 
-from .nets import OPTIMIZERS, batch, plain_step, small_net, virtual_step
+from .nets import (
+    OPTIMIZERS,
+    batch,
+    draws,
+    plain_step,
+    random_state,
+    set_random_state,
+    small_net,
+    virtual_step,
+)
 from .test_hypergradient import LENET, RESNET, SMALL, VIT, Net, difference, solve
 
 SOLVERS: tuple[Solver, ...] = ("exact", "finite_difference", "last_layer", "unroll")
@@ -146,7 +155,7 @@ def test_a_step_is_meta_weight_net_s(solver: Solver) -> None:
 
 def flipped(size: int, seed: int, share: float) -> tuple[Tensor, Tensor, Tensor]:
     """Two clouds of points `(size, 10)`, their labels with some wrong, and which are wrong."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = draws(seed)
     right = torch.arange(size) % 2
     points = torch.randn(size, 10, generator=generator) + (2.0 * right[:, None] - 1)
     wrong = torch.rand(size, generator=generator) < share
@@ -247,9 +256,9 @@ def test_weights_that_vanish_leave_plain_training_and_then_stop(
     nn.init.constant_(mwn.network.mlp[-1].bias, bias)
     twin = copy.deepcopy(mwn.classifier.model)
     images, labels = batch(8)
-    start = torch.get_rng_state()
+    start = random_state()
     plain_step(twin, OPTIMIZERS["nesterov"](twin), images, labels)
-    torch.set_rng_state(start)
+    set_random_state(start)
     mwn.step(images, labels)
     assert "weight is nan: update left out" in caplog.text
     torch.testing.assert_close(

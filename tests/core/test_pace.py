@@ -13,34 +13,36 @@ from causalogit.core import CausalLogitPerturbation, Pace, PerturbationNetwork
 
 from .nets import OPTIMIZERS, batch, small_net
 
-LABELS = torch.tensor([0, 1, 2, 0])
+
+def labels() -> Tensor:
+    return torch.tensor([0, 1, 2, 0])
 
 
 def delta_of(probability: float) -> Tensor:
     """Says each label with this probability, the two others alike."""
     rest = torch.full((4, 3), (1 - probability) / 2)
-    return rest.scatter(1, LABELS[:, None], probability).log()
+    return rest.scatter(1, labels()[:, None], probability).log()
 
 
 def test_it_is_the_ratio_of_what_is_left_to_learn() -> None:
-    assert Pace(100.0).after(delta_of(0.9), LABELS) == pytest.approx((2 / 3) / 0.1)
-    assert Pace(100.0).after(torch.zeros(4, 3), LABELS) == pytest.approx(1.0)
+    assert Pace(100.0).after(delta_of(0.9), labels()) == pytest.approx((2 / 3) / 0.1)
+    assert Pace(100.0).after(torch.zeros(4, 3), labels()) == pytest.approx(1.0)
     # a constant on all logits says nothing
-    assert Pace(100.0).after(torch.full((4, 3), 7.0), LABELS) == pytest.approx(1.0)
+    assert Pace(100.0).after(torch.full((4, 3), 7.0), labels()) == pytest.approx(1.0)
 
 
 def test_it_has_a_limit_and_can_be_off() -> None:
-    assert Pace(5.0).after(delta_of(0.9), LABELS) == pytest.approx(5.0)
+    assert Pace(5.0).after(delta_of(0.9), labels()) == pytest.approx(5.0)
     off = Pace()
-    assert off.after(delta_of(0.9), LABELS) == 1.0
+    assert off.after(delta_of(0.9), labels()) == 1.0
     assert off.left is None
 
 
 def test_it_goes_by_a_mean_over_many_steps() -> None:
     pace = Pace(100.0, memory=0.5)
-    pace.after(delta_of(0.9), LABELS)  # 0.1 left
-    assert pace.after(delta_of(0.7), LABELS) == pytest.approx((2 / 3) / 0.2)
-    assert pace.after(delta_of(0.8), LABELS) == pytest.approx((2 / 3) / 0.2)
+    pace.after(delta_of(0.9), labels())  # 0.1 left
+    assert pace.after(delta_of(0.7), labels()) == pytest.approx((2 / 3) / 0.2)
+    assert pace.after(delta_of(0.8), labels()) == pytest.approx((2 / 3) / 0.2)
 
 
 @pytest.mark.usefixtures("float64")
@@ -78,7 +80,7 @@ def test_the_experts_strength_begins_where_it_says_all_it_knows(
 ) -> None:
     network = PerturbationNetwork(2, 3, "expert", bound=bound)
     said = torch.randn(4, 3)
-    delta = network(torch.zeros(4, 2), LABELS, said)
+    delta = network(torch.zeros(4, 2), labels(), said)
     torch.testing.assert_close(delta, start * said, rtol=1e-4, atol=1e-5)
 
 

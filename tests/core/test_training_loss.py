@@ -11,7 +11,12 @@ from torch import Tensor
 from causalogit.core import PerturbedLogits, TrainingLoss, WeightedSamples
 
 B, C = 6, 4
-LABELS = torch.tensor([0, 3, 1, 1, 2, 0])
+
+
+def labels() -> Tensor:
+    return torch.tensor([0, 3, 1, 1, 2, 0])
+
+
 LOSSES: dict[str, TrainingLoss] = {
     "delta": PerturbedLogits(),
     "paced delta": PerturbedLogits(pace=4.0),
@@ -33,17 +38,17 @@ def test_the_losses_are_what_they_say() -> None:
     logits, delta = sample("delta")
     each = [
         cross_entropy((u + d).tolist(), int(y))
-        for u, d, y in zip(logits, delta, LABELS, strict=True)
+        for u, d, y in zip(logits, delta, labels(), strict=True)
     ]
-    assert LOSSES["delta"](logits, delta, LABELS).item() == pytest.approx(sum(each) / B)
-    assert LOSSES["paced delta"](logits, delta, LABELS).item() == pytest.approx(4 * sum(each) / B)
+    assert LOSSES["delta"](logits, delta, labels()).item() == pytest.approx(sum(each) / B)
+    assert LOSSES["paced delta"](logits, delta, labels()).item() == pytest.approx(4 * sum(each) / B)
     _, weights = sample("weight")
     normal = [w / (sum(weights.tolist()) / B) for w in weights.tolist()]  # of mean 1
     each = [
         w * cross_entropy(u.tolist(), int(y))
-        for u, w, y in zip(logits, normal, LABELS, strict=True)
+        for u, w, y in zip(logits, normal, labels(), strict=True)
     ]
-    assert LOSSES["weight"](logits, weights, LABELS).item() == pytest.approx(sum(each) / B)
+    assert LOSSES["weight"](logits, weights, labels()).item() == pytest.approx(sum(each) / B)
 
 
 @pytest.mark.usefixtures("float64")
@@ -52,11 +57,11 @@ def test_derivatives_are_those_of_the_loss(name: str) -> None:
     loss = LOSSES[name]
     logits, output = (t.requires_grad_() for t in sample(name))
     change = torch.randn(B, C)
-    (by_logits,) = torch.autograd.grad(loss(logits, output, LABELS), logits, create_graph=True)
+    (by_logits,) = torch.autograd.grad(loss(logits, output, labels()), logits, create_graph=True)
     (by_output,) = torch.autograd.grad((by_logits * change).sum(), output)
     with torch.no_grad():
-        own = loss.cotangent(logits, output, LABELS)
-        own_by_output = loss.output_gradient(logits, output, LABELS, change)
+        own = loss.cotangent(logits, output, labels())
+        own_by_output = loss.output_gradient(logits, output, labels(), change)
     torch.testing.assert_close(own, by_logits.detach(), rtol=1e-12, atol=1e-14)
     torch.testing.assert_close(own_by_output, by_output, rtol=1e-12, atol=1e-14)
 
@@ -65,18 +70,18 @@ def test_derivatives_are_those_of_the_loss(name: str) -> None:
 def test_derivatives_keep_the_types_of_what_they_are_for(name: str) -> None:
     logits, output = sample(name)
     half, change = logits.bfloat16(), torch.randn(B, C).bfloat16()
-    assert LOSSES[name].cotangent(half, output, LABELS).dtype == torch.bfloat16
-    assert LOSSES[name].output_gradient(half, output, LABELS, change).dtype == torch.float32
+    assert LOSSES[name].cotangent(half, output, labels()).dtype == torch.bfloat16
+    assert LOSSES[name].output_gradient(half, output, labels(), change).dtype == torch.float32
 
 
 def test_only_the_proportions_of_the_weights_count() -> None:
     logits, weights = sample("weight")
     loss = LOSSES["weight"]
-    assert loss(logits, 1e-3 * weights, LABELS) == pytest.approx(loss(logits, weights, LABELS))
-    by_output = loss.output_gradient(logits, weights, LABELS, torch.randn(B, C))
+    assert loss(logits, 1e-3 * weights, labels()) == pytest.approx(loss(logits, weights, labels()))
+    by_output = loss.output_gradient(logits, weights, labels(), torch.randn(B, C))
     assert (by_output * weights).sum().item() == pytest.approx(0, abs=1e-6)
-    alike = loss(logits, torch.full((B,), 0.2), LABELS)
-    assert alike == pytest.approx(torch.nn.functional.cross_entropy(logits, LABELS))
+    alike = loss(logits, torch.full((B,), 0.2), labels())
+    assert alike == pytest.approx(torch.nn.functional.cross_entropy(logits, labels()))
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -86,9 +91,9 @@ def test_clipping_scales_the_size_and_zero_leaves_the_plain_loss(name: str) -> N
     assert torch.equal(loss.clipped(output, 1.0), output)
     half = loss.clipped(output, 0.5)
     assert loss.size(half).item() == pytest.approx(loss.size(output).item() / 2, rel=1e-5)
-    plain = torch.nn.functional.cross_entropy(logits, LABELS) * getattr(loss, "pace", 1.0)
+    plain = torch.nn.functional.cross_entropy(logits, labels()) * getattr(loss, "pace", 1.0)
     for lost in (output, torch.full_like(output, torch.nan)):
-        assert loss(logits, loss.clipped(lost, 0.0), LABELS) == pytest.approx(plain)
+        assert loss(logits, loss.clipped(lost, 0.0), labels()) == pytest.approx(plain)
 
 
 def test_clipped_weights_stay_weights() -> None:
@@ -109,26 +114,26 @@ def test_suspicion_is_higher_where_the_label_teaches_less() -> None:
     logits, delta = sample("delta")
     expected = [
         d[y].item() - sum(d[c].item() for c in range(C) if c != y) / (C - 1)
-        for d, y in zip(delta, LABELS.tolist(), strict=True)
+        for d, y in zip(delta, labels().tolist(), strict=True)
     ]
-    assert LOSSES["delta"].suspicion(delta, LABELS).tolist() == pytest.approx(expected, abs=1e-6)
+    assert LOSSES["delta"].suspicion(delta, labels()).tolist() == pytest.approx(expected, abs=1e-6)
     _, weights = sample("weight")
-    assert LOSSES["weight"].suspicion(weights, LABELS).tolist() == [-w for w in weights.tolist()]
-    for name, less in (("delta", torch.eye(C)[LABELS]), ("weight", -0.1 * torch.eye(B)[2])):
+    assert LOSSES["weight"].suspicion(weights, labels()).tolist() == [-w for w in weights.tolist()]
+    for name, less in (("delta", torch.eye(C)[labels()]), ("weight", -0.1 * torch.eye(B)[2])):
         # the same change of one sample: more suspicion, less gradient
         loss = LOSSES[name]
         before = torch.zeros(B, C) if name == "delta" else torch.full((B,), 0.5)
         after = before + less
-        pull = [loss.cotangent(logits, t, LABELS)[2].norm() for t in (before, after)]
-        doubt = [loss.suspicion(t, LABELS)[2] for t in (before, after)]
+        pull = [loss.cotangent(logits, t, labels())[2].norm() for t in (before, after)]
+        doubt = [loss.suspicion(t, labels())[2] for t in (before, after)]
         assert pull[1] < pull[0]
         assert doubt[1] > doubt[0]
 
 
 def test_what_is_logged_of_weights() -> None:
-    given = LOSSES["weight"].describe(torch.tensor([0.2, 0.2, 0.2, 0.2]), LABELS[:4])
+    given = LOSSES["weight"].describe(torch.tensor([0.2, 0.2, 0.2, 0.2]), labels()[:4])
     expected = {"mean": 0.2, "min": 0.2, "max": 0.2, "effective": 1.0}
     assert given == pytest.approx({f"weight/{n}": v for n, v in expected.items()})
-    given = LOSSES["weight"].describe(torch.tensor([0.0, 0.8, 0.0, 0.8]), LABELS[:4])
+    given = LOSSES["weight"].describe(torch.tensor([0.0, 0.8, 0.0, 0.8]), labels()[:4])
     expected = {"mean": 0.4, "min": 0.0, "max": 0.8, "effective": 0.5}
     assert given == pytest.approx({f"weight/{n}": v for n, v in expected.items()})

@@ -20,6 +20,7 @@ from causalogit.train import load_run, loop, train, validate
 from causalogit.train.checkpoint import load_checkpoint, save_checkpoint
 from causalogit.train.folder import RunFolder
 from causalogit.train.loop import Trainer
+from tests.devices import DEVICES
 from tests.train.networks import DRAWS
 
 ROW_KEYS = {
@@ -106,8 +107,10 @@ def test_killed_and_resumed_equals_uninterrupted(method, steps, tiny, tmp_path):
     _check_resumed(tiny(method=method, checkpoint_every=6), steps, tmp_path)
 
 
-def test_what_a_model_draws_is_drawn_on_after_a_kill(tiny, tmp_path):
-    _check_resumed(tiny(method="erm", model=DRAWS, checkpoint_every=6), 20, tmp_path)
+@pytest.mark.parametrize("accelerator", DEVICES)
+def test_what_a_model_draws_is_drawn_on_after_a_kill(accelerator, tiny, tmp_path):
+    config = tiny(method="erm", model=DRAWS, accelerator=accelerator, checkpoint_every=6)
+    _check_resumed(config, 20, tmp_path)
 
 
 def _check_resumed(config, steps, tmp_path):

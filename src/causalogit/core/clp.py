@@ -23,9 +23,10 @@ from causalogit.core.inputs import usable
 from causalogit.core.lookahead import check_optimizer
 from causalogit.core.losses import precise, saliency_penalty
 from causalogit.core.meta import MaskedTransform, MetaItem, MetaObjective, endless
+from causalogit.core.outcomes import Metrics, read
 from causalogit.core.pace import Pace
 from causalogit.core.perturbation import PerturbationNetwork
-from causalogit.core.training_loss import Metrics, PerturbedLogits, TrainingLoss
+from causalogit.core.training_loss import PerturbedLogits, TrainingLoss
 
 
 class CausalLogitPerturbation:
@@ -192,7 +193,7 @@ class CausalLogitPerturbation:
             virtual = self._differentiated(virtual)
 
         # Eq. 9: Omega <- Omega - eta2 * grad_Omega L_meta(W_hat(Omega))
-        metrics: Metrics = {}
+        metrics: dict[str, Tensor] = {}
         of_meta: Mapping[str, Tensor] = {}
         if self._learns:
             metrics, of_meta = self._update_network(output, virtual)
@@ -206,10 +207,9 @@ class CausalLogitPerturbation:
         self._add(of_meta, self.meta_weight)  # not in the paper, and 0 there
         self.optimizer.step()
 
-        metrics |= self._describe(plain_loss, virtual, spurious)
-        if isinstance(loss, PerturbedLogits) and self.pace.limit > 1:
-            metrics["pace"] = loss.pace
-        return metrics | saliency
+        metrics |= self._describe(plain_loss, virtual, spurious) | saliency
+        given = {"pace": loss.pace} if isinstance(loss, PerturbedLogits) and self.pace.on else {}
+        return {**read(metrics), **given, "skipped": 0.0}
 
     @property
     def loss(self) -> TrainingLoss:
@@ -288,14 +288,14 @@ class CausalLogitPerturbation:
 
     def _paced(self, delta: Tensor, labels: Tensor) -> TrainingLoss:
         """The training loss of this step, at its pace."""
-        if self.pace.limit == 1 or not isinstance(self.loss, PerturbedLogits):
+        if not self.pace.on or not isinstance(self.loss, PerturbedLogits):
             return self.loss
         return PerturbedLogits(self.pace.after(delta, labels))
 
     def _update_network(
         self, output: Tensor, virtual: VirtualStep
-    ) -> tuple[Metrics, dict[str, Tensor]]:
-        """Eq. 9, and the gradient of the meta loss at W_hat.
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Eq. 9: what to log of it, and the gradient of the meta loss at W_hat.
 
         The meta pass and every probe leave running and random state alone.
         """
@@ -318,15 +318,15 @@ class CausalLogitPerturbation:
         by_output, loss, of_meta = output_gradient(virtual, meta_loss, self.solver)
         weights = [p for p in self.network.parameters() if p.requires_grad]
         gradients = torch.autograd.grad(output, weights, by_output)
-        norm = torch.stack([g.norm() for g in gradients]).norm().item()
-        factor = self.guard.factor("hypergradient", norm)
+        norm = torch.stack([g.norm() for g in gradients]).norm()
+        factor = self.guard.factor("hypergradient", norm.item())
         if factor:
             for weight, gradient in zip(weights, gradients, strict=True):
                 weight.grad = processes.mean(gradient * factor)  # alike but for rounding
             self.network_optimizer.step()
         metrics = {
-            "loss/meta": loss.item(),
-            **{f"loss/meta_{name}": processes.mean(part).item() for name, part in parts.items()},
+            "loss/meta": loss,
+            **{f"loss/meta_{name}": processes.mean(part) for name, part in parts.items()},
             "hypergradient/norm": norm,
         }
         return metrics, of_meta
@@ -358,7 +358,8 @@ class CausalLogitPerturbation:
 
     def _saliency(
         self, images: Tensor, masks: Tensor | None, labels: Tensor
-    ) -> tuple[dict[str, Tensor], Metrics]:
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """What the regulariser adds to the gradient, by parameter, and what to log of it."""
         if not self.saliency_weight:
             return {}, {}
         if masks is None:
@@ -375,21 +376,22 @@ class CausalLogitPerturbation:
             share * penalty, list(parameters.values()), allow_unused=True
         )
         named = {n: g for n, g in zip(parameters, gradients, strict=True) if g is not None}
-        return named, {"loss/saliency": processes.mean(penalty).item()}
+        return named, {"loss/saliency": processes.mean(penalty)}
 
     def _checked(self, output: Tensor) -> Tensor:
         factor = self.guard.factor(self.loss.name, self.loss.size(output).item())
         return self.loss.clipped(output, factor)
 
-    def _describe(self, plain_loss: Tensor, step: VirtualStep, spurious: Tensor | None) -> Metrics:
+    def _describe(
+        self, plain_loss: Tensor, step: VirtualStep, spurious: Tensor | None
+    ) -> dict[str, Tensor]:
         logits, output, labels = step.logits.detach(), step.output, step.labels
         metrics = {
-            "loss/train": self.loss(logits, output, labels).item(),
-            "loss/classifier": plain_loss.item(),
-            "skipped": 0.0,
+            "loss/train": self.loss(logits, output, labels),
+            "loss/classifier": plain_loss,
             **self.loss.describe(output, labels),
         }
         if spurious is not None:
             scale = spurious.norm(dim=1).clamp_min(torch.finfo(spurious.dtype).tiny)
-            metrics["delta/alpha"] = (output.norm(dim=1) / scale).mean().item()
+            metrics["delta/alpha"] = (output.norm(dim=1) / scale).mean()
         return metrics

@@ -22,11 +22,13 @@ def usable(
             f"labels are {labels.dtype} {tuple(labels.shape)}: give int64 labels, "
             f"({len(images)},), one for each image"
         )
-    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
-        raise ValueError(
-            f"labels go from {int(labels.min())} to {int(labels.max())}, but there are "
-            f"{num_classes} classes: give labels from 0 to {num_classes - 1}"
-        )
+    if len(labels):
+        first, last = torch.stack(labels.aminmax()).tolist()  # one read from a GPU
+        if not 0 <= first <= last < num_classes:
+            raise ValueError(
+                f"labels go from {first} to {last}, but there are "
+                f"{num_classes} classes: give labels from 0 to {num_classes - 1}"
+            )
     if not guard.finite("images", images):
         return False
     if masks is None:

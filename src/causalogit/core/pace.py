@@ -23,9 +23,14 @@ class Pace:
         self.limit, self.memory = limit, memory
         self.left: float | None = None
 
+    @property
+    def on(self) -> bool:
+        """Whether it may be more than 1."""
+        return self.limit > 1
+
     def after(self, delta: Tensor, labels: Tensor) -> float:
         """The pace of the step that this delta `(B, C)` belongs to."""
-        if self.limit == 1:
+        if not self.on:
             return 1.0
         left = 1 - delta.softmax(1).gather(1, labels[:, None]).mean().item()
         known = left if self.left is None else self.left

@@ -14,8 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Metrics = dict[str, float]
-
 
 class TrainingLoss(Protocol):
     """A loss of logits u `(B, C)`, an output `(B, ...)` and labels `(B,)`."""
@@ -49,8 +47,8 @@ class TrainingLoss(Protocol):
         """`(B,)`, higher where the sample counts for less on its label."""
         ...
 
-    def describe(self, output: Tensor, labels: Tensor) -> Metrics:
-        """What to log of the output, as `name/...`."""
+    def describe(self, output: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """What to log of the output, scalars as `name/...`."""
         ...
 
 
@@ -100,12 +98,13 @@ class PerturbedLogits:
         own = output.gather(1, labels[:, None]).squeeze(1)
         return own - (output.sum(1) - own) / (output.shape[1] - 1)
 
-    def describe(self, output: Tensor, labels: Tensor) -> Metrics:
+    def describe(self, output: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Mean delta at the label and at the other classes."""
-        own = F.one_hot(labels, output.shape[1]).bool()
+        own = output.gather(1, labels[:, None])
+        others = output.numel() - own.numel()
         return {
-            "delta/label": output[own].mean().item(),
-            "delta/others": output[~own].mean().item(),
+            "delta/label": own.mean(),
+            "delta/others": (output.sum() - own.sum()) / others,
         }
 
 
@@ -157,17 +156,17 @@ class WeightedSamples:
         """Less the weight."""
         return -output
 
-    def describe(self, output: Tensor, labels: Tensor) -> Metrics:
+    def describe(self, output: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Mean and range of the weights, and the share of the batch that counts.
 
         `weight/effective` is Kish's effective sample size over B, `mean(w)^2 / mean(w^2)`: 1 where
         all weights are alike, 1/B where one sample has all the weight.
         """
         return {
-            "weight/mean": output.mean().item(),
-            "weight/min": output.min().item(),
-            "weight/max": output.max().item(),
-            "weight/effective": (output.mean().square() / output.square().mean()).item(),
+            "weight/mean": output.mean(),
+            "weight/min": output.min(),
+            "weight/max": output.max(),
+            "weight/effective": output.mean().square() / output.square().mean(),
         }
 
 
