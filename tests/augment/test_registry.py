@@ -29,6 +29,7 @@ from causalogit.augment import (
 from causalogit.augment.fills import Fill
 from causalogit.augment.inpainters import Contextual, InpaintingNetwork, Settings
 from causalogit.config import FillName, LookName
+from tests.devices import needs_gpu
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor, Tensor]]
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
@@ -135,9 +136,12 @@ def test_a_seed_means_the_same_in_every_precision(name: str, make_batch: MakeBat
         assert torch.allclose(fill.double(), fills[-1], atol=4 * torch.finfo(dtype).eps)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a second device")
+@needs_gpu
 @pytest.mark.parametrize("name", FILLS)
-def test_a_seed_means_the_same_on_every_device(name: str, make_batch: MakeBatch) -> None:
+def test_a_seed_means_the_same_on_every_device(
+    name: str, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     batch = make_batch(8, 3, 6, 6, dtype=torch.float64)
     results = []
     for device in ("cpu", "cuda"):
@@ -145,7 +149,8 @@ def test_a_seed_means_the_same_on_every_device(name: str, make_batch: MakeBatch)
         fill = build(name, images)(images, masks, labels, torch.Generator().manual_seed(3))
         assert fill.device == images.device
         results.append(fill.cpu())
-    assert torch.allclose(results[0], results[1], rtol=0, atol=1e-12)
+    rounding = {"opencv": 1e-6, "inpainter": 1e-4}.get(name, 1e-12)  # single precision
+    assert torch.allclose(results[0], results[1], rtol=0, atol=rounding)
 
 
 @pytest.mark.parametrize("name", FILLS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import timm
@@ -72,10 +73,11 @@ class _PerToken(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("model", "message"),
-    [(_Twice(), "'head' was called 2 times"), (_PerToken(), r"features of shape \[\(4, 2, 25\)\]")],
+    ("kind", "message"),
+    [(_Twice, "'head' was called 2 times"), (_PerToken, r"features of shape \[\(4, 2, 25\)\]")],
 )
-def test_a_head_in_unusual_use_is_refused(model: nn.Module, message: str) -> None:
+def test_a_head_in_unusual_use_is_refused(kind: Callable[[], nn.Module], message: str) -> None:
+    model = kind()
     with pytest.raises(ValueError, match=message):
         Classifier(model, 3)(batch(4)[0])
     assert not model.head._forward_pre_hooks

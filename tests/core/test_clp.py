@@ -76,7 +76,7 @@ def test_the_classifier_takes_a_plain_step(
     twin_optimizer = OPTIMIZERS[optimizer](twin)
     clp = perturber(model, OPTIMIZERS[optimizer], solver, form, **scheme)
     clp.network_optimizer = SGD(clp.network.parameters(), lr=0.0)  # so a `vector` stays at zero
-    delta = SHIFT if form == "constant" else None
+    delta = SHIFT.to(torch.get_default_device()) if form == "constant" else None
     for seed in range(3):
         images, labels = batch(8, seed=seed)
         start = random_state()

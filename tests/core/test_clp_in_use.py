@@ -42,7 +42,7 @@ def test_looking_at_delta_updates_nothing() -> None:
     torch.testing.assert_close((clp.state_dict(), model.state_dict()), before, rtol=0, atol=0)
     assert values.shape == (8, 10)
     assert not delta.requires_grad
-    again = clp.perturbation(images[:1], labels[:1], said_of(labels[:1]))
+    again = clp.perturbation(images[:1], labels[:1], said_of(labels)[:1])
     torch.testing.assert_close(again[1], delta[:1])  # a sample's delta is its own, dropout is off
 
 

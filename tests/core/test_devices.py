@@ -87,14 +87,15 @@ def test_the_host_seldom_waits_for_the_gpu(form: str, lagged: bool, device: str)
     images, labels = batch(8)
     for _ in range(2):  # what is looked at once, and the optimizers' state
         clp.step(images, labels, spurious=said_of(labels))
-    torch.cuda.set_sync_debug_mode("warn")
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            clp.step(images, labels, spurious=said_of(labels))
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    waits = [w for w in caught if "synchroniz" in str(w.message)]
+    said = said_of(labels)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            clp.step(images, labels, spurious=said)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    waits = [w for w in caught if "synchronizing CUDA operation" in str(w.message)]
     places = "\n".join(f"{w.filename}:{w.lineno}" for w in waits)
     assert 0 < len(waits) <= LIMIT, places
 

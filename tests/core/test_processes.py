@@ -37,6 +37,12 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def device() -> str:
+    """Its processes have no GPU of their own each."""
+    return "cpu"
+
+
 def net() -> nn.Sequential:
     """No batch norm, whose statistics are each process's own, and no dropout."""
     return nn.Sequential(

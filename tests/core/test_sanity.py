@@ -7,6 +7,12 @@ import torch
 from benchmarks.sanity import WRONG, main, meta_losses, ten_digits
 
 
+@pytest.fixture(autouse=True)
+def device() -> str:
+    """The command runs on the CPU."""
+    return "cpu"
+
+
 def test_the_ten_images_are_two_digits_and_two_labels_are_wrong() -> None:
     images, labels = ten_digits()
     assert images.shape == (10, 1, 28, 28)

@@ -37,12 +37,15 @@ def net(tmp_path):
 
 @pytest.mark.parametrize("source", ["photos", "photos.csv"])
 def test_masks_then_train(photos, net, source, tmp_path, capsys):
+    """Also where the segmenter finds nothing in a photo."""
     out = str(tmp_path / "out")
+    Image.new("RGB", (32, 40)).save(photos / "photos" / "bar" / "1.png")
     masks = ["masks", "--source", str(photos / source), "--out", out, "--segmenter", net]
     assert main(masks) == 0
     printed = capsys.readouterr().out
     assert "80 masks" in printed
-    assert "segmenter: 80" in printed
+    assert "segmenter: 79, nothing found: 1" in printed
+    assert "nothing was found in 1 of 80 photos" in " ".join(printed.split())
     assert "50 % by chance" in printed
     assert "The outline tells" in printed or "Where the object is" in printed
     (line,) = [line for line in printed.splitlines() if line.startswith("train on: ")]

@@ -35,7 +35,7 @@ def test_a_run_on_a_gpu_learns_what_it_does_on_the_cpu(method, tiny, tmp_path):
     rows = [
         train(tiny(method=method, accelerator=where), tmp_path / where) for where in ("cpu", "cuda")
     ]
-    cpu, gpu = (row["last"]["mean"] for row in rows)
+    cpu, gpu = (row["last"]["accuracy/test_mean"] for row in rows)
     assert gpu == pytest.approx(cpu, abs=0.05)
     # weights of a GPU are read where there is none
     weights = load_checkpoint(tmp_path / "cuda" / "last.ckpt")["model"]

@@ -148,6 +148,12 @@ def masks(config: MasksConfig, out: str) -> None:
         report = make_masks(config, folder, bars)
     console = Console()
     console.print(masks_table(report))
+    if report.unfound:
+        console.print(
+            f"[yellow]Caution:[/yellow] nothing was found in {report.unfound:,} of "
+            f"{len(report.rows):,} photos, so that all of each counts as object: their masks are "
+            "white, and quality.csv names them; better ones in their place are kept"
+        )
     options = ["--data.source", str(report.table or config.source)]
     if report.table is None:
         options += ["--data.mask_path", str(folder)]

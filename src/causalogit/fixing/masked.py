@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
-
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from causalogit.config import DataConfig
 from causalogit.data import Data
-from causalogit.data.masking import MasksConfig, MasksReport, make_masks
-from causalogit.data.masking.report import ORIGIN
+from causalogit.data.masking import MasksConfig, make_masks
 from causalogit.data.sources import find_source
-
-_NOTHING: Final = "nothing found"
 
 _REMEDIES = (
     "give a folder of them (data.mask_path), a table with the column mask or box, or a segmenter "
@@ -64,8 +57,6 @@ def make(
 ) -> tuple[DataConfig, Masks]:
     """Masks for all photos of a source, as `causalogit masks` makes them, and kept like its own.
 
-    A photo in which nothing is found is kept as it is: all of it counts as object.
-
     Args:
         data: the source.
         segmenter: its name.
@@ -87,24 +78,7 @@ def make(
         place, mask_path=data.mask_path, segmenter=segmenter, segmenter_path=segmenter_path
     )
     report = make_masks(config, out, on_progress)
-    masks = Masks(len(report.rows), _whole_where_empty(report, out), segmenter)
+    masks = Masks(len(report.rows), report.unfound, segmenter)
     if report.table is not None:
         return replace(data, source=str(report.table)), masks
     return replace(data, mask_path=str(out)), masks
-
-
-def _whole_where_empty(report: MasksReport, out: Path) -> int:
-    """Masks without an object become masks of everything; how many these are."""
-    unfound = 0
-    for row in report.rows:
-        if "empty" in row.quality.flags:
-            path = out / row.item.name
-            with Image.open(path) as file:
-                size = file.size
-            text = PngInfo()
-            text.add_text(ORIGIN, _NOTHING)
-            whole = path.with_suffix(".new")
-            Image.new("L", size, 255).save(whole, "PNG", pnginfo=text)
-            whole.replace(path)
-        unfound += row.origin == _NOTHING or "empty" in row.quality.flags
-    return unfound

@@ -265,16 +265,17 @@ def test_report_and_sheet(photos, net, tmp_path):
     Image.new("RGB", (48, 40), (80, 80, 80)).save(tmp_path / "photos" / "cat" / "00.png")
     report = make_masks(MasksConfig(photos, segmenter=net), tmp_path / "out")
     assert report.suspicious == 1
-    assert report.flags == {"empty": 1, "unsure": 1}
+    assert report.flags == {"full": 1}
+    assert report.origins == {"segmenter": 39, "nothing found": 1}
     with Image.open(tmp_path / "out" / "cat" / "00.png") as mask:
-        assert mask.getextrema() == (0, 0)
+        assert mask.getextrema() == (255, 255)
     assert report.outline.leaks
     assert report.outline.accuracy > 0.8
     summary = json.loads((tmp_path / "out" / "quality.json").read_text())
     assert summary["leakage"]["outline"]["accuracy"] == report.outline.accuracy
     assert summary["median"]["confidence"] == report.median("confidence")
     rows = rows_of(tmp_path / "out" / "quality.csv")
-    assert [row["flags"] for row in rows if row["mask"] == "cat/00.png"] == ["empty, unsure"]
+    assert [row["flags"] for row in rows if row["mask"] == "cat/00.png"] == ["full"]
     with Image.open(tmp_path / "out" / "sheet.png") as sheet:
         sheet.load()
         assert sheet.width < 1200

@@ -14,6 +14,7 @@ from PIL import Image, ImageChops
 from torch import Tensor
 
 from causalogit.data.masking.config import MasksConfig
+from causalogit.data.masking.report import NOTHING_FOUND
 from causalogit.data.sources.files import Record
 from causalogit.data.sources.files.decode import (
     OBJECT,
@@ -28,6 +29,7 @@ from causalogit.data.sources.files.decode import (
 )
 from causalogit.masks import SquareSegmenter, find_segmenter
 from causalogit.masks.grabcut import LEAST_OF_BOX, grabcut
+from causalogit.masks.quality import EMPTY
 
 Region = tuple[int, int, int, int]
 
@@ -169,7 +171,11 @@ def _cut_out(photo: Image.Image, box: Image.Image) -> Image.Image | None:
 
 
 def _in_place(asked: Asked, found: Tensor) -> Made:
-    """A mask of the whole photo from that of its region; the box where nothing was found there."""
+    """A mask of the whole photo from that of its region.
+
+    Where nothing was found it is the box, or all of the photo: an empty mask would let the object
+    pass for background.
+    """
     x0, y0, x1, y1 = asked.region
     part = Image.fromarray(found.numpy()).resize((x1 - x0, y1 - y0), Image.Resampling.LANCZOS)
     mask = part
@@ -177,9 +183,9 @@ def _in_place(asked: Asked, found: Tensor) -> Made:
         mask = Image.new("L", asked.size)
         mask.paste(part, (x0, y0))
     if asked.box is None:
-        # a few faint values alone would be read as class numbers, and so as the object
-        empty = Image.new("L", asked.size)
-        return Made(mask if _visible(mask) else empty, "segmenter")
+        if _visible(mask) < EMPTY * mask.width * mask.height:
+            return Made(Image.new("L", asked.size, 255), NOTHING_FOUND)
+        return Made(mask, "segmenter")
     inside = ImageChops.darker(mask, asked.box)
     if _visible(inside) < LEAST_OF_BOX * _visible(asked.box):
         return Made(asked.box, "box")

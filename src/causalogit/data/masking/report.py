@@ -28,6 +28,9 @@ from causalogit.masks.quality import Quality, box_of, quality_of
 ORIGIN: Final = "origin"
 """Key of the text within every mask file that says where the mask comes from."""
 
+NOTHING_FOUND: Final = "nothing found"
+"""Origin of a mask that a segmenter was asked for in vain: all of the photo counts as object."""
+
 _BY_HAND = "by hand"
 _OUTLINE = 16  # pixels of a side of the outline that the probe sees
 _LOOKED_AT = 512  # pixels of the longer side, of larger masks
@@ -68,6 +71,11 @@ class MasksReport:
     def origins(self) -> Counter[str]:
         """Masks by where they come from."""
         return Counter(row.origin for row in self.rows)
+
+    @property
+    def unfound(self) -> int:
+        """Photos in which nothing was found, so that all of each counts as object."""
+        return self.origins[NOTHING_FOUND]
 
     @property
     def flags(self) -> Counter[str]:
