@@ -271,20 +271,19 @@ class ClassStatistics(nn.Module):
         self.seen.index_add_(0, labels, ones)
         if not self.fixed:
             self.proportion.copy_(self.seen / self.seen.sum())
-        if self.epochs == 0:
-            self._take_means()
+        self._take_means(self.epochs == 0)  # no `if`: a GPU would be waited for
 
     @torch.no_grad()
     def end_epoch(self) -> None:
         """What was gathered becomes "the previous epoch"."""
-        self._take_means()
+        self._take_means(torch.ones_like(self.epochs, dtype=torch.bool))
         self.total.zero_()
         self.count.zero_()
         self.epochs += 1
 
-    def _take_means(self) -> None:
+    def _take_means(self, wanted: Tensor) -> None:
         fresh = (self.total / self.count.clamp_min(1)).to(self.mean)
-        self.mean.copy_(torch.where(self.count > 0, fresh, self.mean))
+        self.mean.copy_(torch.where(wanted & (self.count > 0), fresh, self.mean))
 
 
 class CharacteristicTable:
