@@ -8,8 +8,8 @@ from torch.utils.data import Dataset, TensorDataset
 
 from causalogit.auditing import AuditConfig, audit
 from causalogit.auditing.dataset import from_dataset
-from causalogit.auditing.photos import with_masks
-from causalogit.auditing.segmented import Segmented
+from causalogit.auditing.journal import Journal
+from causalogit.auditing.segmented import segmented
 from tests.auditing.conftest import make_samples
 
 
@@ -74,30 +74,35 @@ def test_a_segmenter_finds_what_masks_would_say(object_reader):
     assert found.overall == audit(object_reader, exact, config, pictures=False).overall
 
 
-def test_a_mask_is_found_once():
-    asked = []
+def test_a_mask_is_found_once_and_kept_for_a_run_that_goes_on(tmp_path):
+    images, asked = make_samples(10).images, []
 
     def segmenter(photos):
         asked.append(len(photos))
+        if len(asked) == 3:
+            raise KeyboardInterrupt
         return photos[:, :1]
 
-    photos = Segmented(make_samples(10).images, segmenter)
-    first, masks = photos.read(torch.tensor([3, 1]))
+    for _ in range(2):
+        journal = Journal(tmp_path / "progress", {})
+        try:
+            photos = segmented(images, segmenter, journal, 4)
+        except KeyboardInterrupt:
+            assert asked == [4, 4, 2]
+    assert asked == [4, 4, 2, 2]
+    first, masks = photos.read(torch.tensor([2, 9]))
     assert torch.equal(masks, (first[:, :1] >= 0.5).float())
-    again = photos.read(torch.tensor([1, 4]))[1]
-    assert torch.equal(again[0], masks[1])
-    assert asked == [2, 1]
+    assert 0 < masks.mean() < 1
 
 
 def test_a_segmenter_that_gives_something_else():
-    photos = Segmented(make_samples(10).images, lambda photos: photos)
-    with pytest.raises(ValueError, match=r"the segmenter gives masks of shape \(2, 3, 24, 24\)"):
-        photos.read(torch.tensor([3, 1]))
+    with pytest.raises(ValueError, match=r"the segmenter gives masks of shape \(4, 3, 24, 24\)"):
+        segmented(make_samples(10).images, lambda photos: photos, Journal(None, {}), 4)
 
 
 def test_neither_masks_nor_segmenter():
     with pytest.raises(ValueError, match="the photos have no masks: give a folder"):
-        with_masks(make_samples(10, masks="none"), None)
+        audit(torch.nn.Identity(), make_samples(10, masks="none"))
 
 
 def test_no_more_photos_at_once_than_a_batch(object_reader):

@@ -63,6 +63,19 @@ def test_from_a_folder_to_a_page(folder, capsys):
     assert json.loads((folder / "audit" / "audit.json").read_text()) == found
 
 
+def test_a_mask_that_was_corrected_is_looked_at_anew(folder):
+    command = ["audit", "discs:make", *PHOTOS, *QUICK]
+    areas = []
+    for value in (None, 255):
+        if value is not None:
+            Image.new("L", (24, 24), value).save(folder / "masks" / "cold" / "3.png")
+        assert main(command) == 0
+        columns = json.loads((folder / "audit" / "audit.json").read_text())["per_photo"]
+        areas.append(columns["object_area"][columns["file"].index("photos/cold/3.png")])
+    assert areas[0] < 0.3
+    assert areas[1] == 1
+
+
 def test_a_run_of_ours_on_its_own_test_set(tmp_path, capsys):
     run = tmp_path / "run"
     tiny = ["--data.meta.per_class", "10", "--data.validation_size", "50"]

@@ -257,6 +257,10 @@ def test_without_masks_photos_or_a_fitting_folder(folder, capsys):
     assert run("discs:make", *MASKS, *PLAIN) == 0
     assert run("discs:make", *MASKS, *PLAIN, "--seed", "3") == 1
     assert "holds the fix of other options (seed)" in capsys.readouterr().err
+    mask = sorted((folder / "masks" / "hot").iterdir())[0]
+    Image.new("L", (24, 24), 255).save(mask)
+    assert run("discs:make", *MASKS, *PLAIN) == 1
+    assert "holds the fix of other photos or masks: choose" in capsys.readouterr().err
     text = (folder / "discs.py").read_text().replace("-6, 6", "-5, 5")
     (folder / "discs.py").write_text(text)
     sys.modules.pop("discs")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import Final, Literal
 
+import torch
+from torch import Tensor
+
 from causalogit.auditing.config import PhotosConfig
-from causalogit.auditing.segmented import Segmented
 from causalogit.config import DataConfig
 from causalogit.data import Data, Images, Samples
-from causalogit.data.images import Taken
 from causalogit.data.sources import find_source
-from causalogit.data.sources.files.photos import Photos
-from causalogit.masks import Segmenter
+from causalogit.data.sources.files.photos import records_of
 
 MEMORY: Final = 256
 """MiB of decoded photos that are kept; those of larger sets are decoded whenever they are shown."""
@@ -66,27 +67,42 @@ def from_run(data: Data, split: Literal["train", "validation", "test", "meta", "
     )
 
 
-def with_masks(samples: Samples, segmenter: Segmenter | None) -> Samples:
-    """Samples whose objects are known: by a segmenter where one is given.
+def require_masks(images: Images) -> None:
+    """Refuse photos of which it is not known where their objects are.
 
     Raises:
-        ValueError: there are neither masks nor a segmenter.
+        ValueError: they have no masks.
     """
-    if segmenter is not None:
-        return replace(samples, images=Segmented(samples.images, segmenter))
-    if not samples.images.has_masks:
+    if not images.has_masks:
         raise ValueError(
             "the photos have no masks: give a folder of them (data.mask_path), a table with the "
             "column mask or box, or a segmenter that finds the objects"
         )
-    return samples
 
 
 def file_names(images: Images) -> list[str] | None:
     """Where each photo came from; None where it came from no file."""
-    if isinstance(images, Segmented):
-        return file_names(images.images)
-    if isinstance(images, Taken):
-        names = file_names(images.base)
-        return names and [names[place] for place in images.places.tolist()]
-    return [str(r.image) for r in images.records] if isinstance(images, Photos) else None
+    records = records_of(images)
+    return None if records is None else [str(record.image) for record in records]
+
+
+def digest_of(images: Images, labels: Tensor, batch_size: int) -> str:
+    """Differs between photos, masks or labels of which something differs.
+
+    Of files it is enough that path, size and time are the same; other photos are looked at.
+    """
+    digest = hashlib.blake2b(labels.numpy().tobytes(), digest_size=16)
+    digest.update(repr(images.shape).encode())
+    records = records_of(images)
+    for record in records or ():
+        digest.update(
+            repr((str(record.image), str(record.mask), record.box, record.stamp)).encode()
+        )
+    count = len(labels)
+    # of photos from files a few, for what became of them after they were decoded
+    looked_at = torch.linspace(0, count - 1, min(16, count)).round().long()
+    for some in (torch.arange(count) if records is None else looked_at).split(batch_size):
+        for values in images.read(some):
+            if values is not None:
+                digest.update(values.contiguous().numpy().tobytes())
+    return digest.hexdigest()

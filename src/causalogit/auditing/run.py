@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,9 +25,10 @@ from causalogit.auditing.foreign import words_for
 from causalogit.auditing.journal import Journal, OnStep
 from causalogit.auditing.measure import Measured, measure
 from causalogit.auditing.outputs import labels_in_outputs
-from causalogit.auditing.photos import file_names, with_masks
+from causalogit.auditing.photos import digest_of, file_names, require_masks
 from causalogit.auditing.pictures import take_pictures
 from causalogit.auditing.result import Audit, ClassResult
+from causalogit.auditing.segmented import segmented
 from causalogit.auditing.subject import Subject, of_module
 from causalogit.auditing.verdict import cautions, class_verdict, overall_verdict
 from causalogit.data import Samples
@@ -36,7 +36,7 @@ from causalogit.masks import Segmenter
 from causalogit.models import Normalized
 from causalogit.train.environment import describe_environment
 
-_FORMAT = 1  # of the journal's results
+_FORMAT = 2  # of the journal's results
 
 
 def audit(
@@ -76,12 +76,16 @@ def audit(
     """
     config = config or AuditConfig()
     samples = dataset if isinstance(dataset, Samples) else from_dataset(dataset, class_names)
-    samples = with_masks(samples, segmenter)
+    if segmenter is None:
+        require_masks(samples.images)
     subject = model if isinstance(model, Subject) else _subject(model, config)
-    images = samples.images
-    count = subject.answer(images.read(torch.arange(1))[0]).shape[1]
+    count = subject.answer(samples.images.read(torch.arange(1))[0]).shape[1]
     labels, names = labels_in_outputs(samples.labels, samples.class_names, subject.outputs, count)
-    journal = Journal(progress, _key(subject, samples, labels, config))
+    key = _key(subject, samples, labels, config) if progress else {}
+    journal = Journal(progress, key)
+    images = samples.images
+    if segmenter is not None:
+        images = segmented(images, segmenter, journal, config.batch_size, on_step)
     measured = measure(
         subject,
         images,
@@ -157,17 +161,12 @@ def _classes(
 
 
 def _key(subject: Subject, samples: Samples, labels: Tensor, config: AuditConfig) -> dict[str, Any]:
-    """What the answers depend on; of the photos themselves some are looked at."""
-    some = torch.linspace(0, len(labels) - 1, min(16, len(labels))).round().long()
-    digest = hashlib.blake2b(labels.numpy().tobytes(), digest_size=16)
-    for values in samples.images.read(some):
-        if values is not None:
-            digest.update(values.contiguous().numpy().tobytes())
+    """What the answers depend on."""
     return {
         "format": _FORMAT,
         "classifier": subject.fingerprint,
-        "photos": digest.hexdigest(),
-        "segmenter": config.segmenter,
+        "photos": digest_of(samples.images, labels, config.batch_size),
+        "segmenter": [config.segmenter, config.segmenter_path],
         "batch_size": config.batch_size,
         "seed": config.seed,
         "attention": config.attention,

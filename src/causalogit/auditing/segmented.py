@@ -1,4 +1,4 @@
-"""Photos whose objects a segmenter finds."""
+"""Photos whose objects a segmenter finds, once."""
 
 from __future__ import annotations
 
@@ -6,54 +6,66 @@ import numpy
 import torch
 from torch import Tensor
 
+from causalogit.auditing.journal import Journal, OnStep, Rows
 from causalogit.data import Images
 from causalogit.data.images import Pixels
 from causalogit.masks import Segmenter
 
 
 class Segmented:
-    """Photos with the masks that a segmenter finds; each is found once and kept as bits."""
+    """Photos with masks of 0 and 1.
+
+    Args:
+        images: the photos.
+        bits: of their masks, `(N, bytes)`.
+    """
 
     has_masks = True
 
-    def __init__(self, images: Images, segmenter: Segmenter) -> None:
-        self.images, self._segmenter = images, segmenter
-        self._found: dict[int, Tensor] = {}
+    def __init__(self, images: Images, bits: Tensor) -> None:
+        self.base, self._bits = images, bits
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """`(K, H, W)`."""
-        return self.images.shape
+        return self.base.shape
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.base)
 
     def read(self, index: Tensor) -> Pixels:
-        """Photos, and masks of 0 and 1."""
-        photos, _ = self.images.read(index)
-        places = index.tolist()
-        new = [row for row, place in enumerate(places) if place not in self._found]
-        if new:
-            with torch.no_grad():
-                masks = self._segmenter(photos[new])
-            wanted = (len(new), 1, *self.shape[1:])
-            if masks.shape != wanted:
-                raise ValueError(
-                    f"the segmenter gives masks of shape {tuple(masks.shape)} for photos of shape "
-                    f"{tuple(photos[new].shape)}: {wanted} is wanted"
-                )
-            for row, mask in zip(new, masks, strict=True):
-                self._found[places[row]] = _packed(mask >= 0.5)
-        kept = torch.stack([self._found[place] for place in places])
-        return photos, _unpacked(kept, self.shape[1:])
+        """Photos and masks at `index`."""
+        photos, _ = self.base.read(index)
+        height, width = self.shape[1:]
+        values = numpy.unpackbits(self._bits[index].numpy(), axis=1, count=height * width)
+        return photos, torch.from_numpy(values).float().reshape(len(index), 1, height, width)
 
 
-def _packed(mask: Tensor) -> Tensor:
-    """Bits of a mask as bytes."""
-    return torch.from_numpy(numpy.packbits(mask.flatten().cpu().numpy()))
+def segmented(
+    images: Images,
+    segmenter: Segmenter,
+    journal: Journal,
+    batch_size: int,
+    on_step: OnStep | None = None,
+) -> Segmented:
+    """The photos with the masks that a segmenter finds, or has found in a run that was stopped.
 
+    Raises:
+        ValueError: it gives masks of another shape than the photos'.
+    """
 
-def _unpacked(bits: Tensor, size: tuple[int, ...]) -> Tensor:
-    count = size[0] * size[1]
-    values = numpy.unpackbits(bits.numpy(), axis=1, count=count)
-    return torch.from_numpy(values).float().reshape(len(bits), 1, *size)
+    def find(some: Tensor) -> Rows:
+        photos, _ = images.read(some)
+        with torch.no_grad():
+            masks = segmenter(photos)
+        wanted = (len(some), 1, *images.shape[1:])
+        if masks.shape != wanted:
+            raise ValueError(
+                f"the segmenter gives masks of shape {tuple(masks.shape)} for photos of shape "
+                f"{tuple(photos.shape)}: {wanted} is wanted"
+            )
+        on = (masks >= 0.5).flatten(1).cpu().numpy()
+        return {"bits": torch.from_numpy(numpy.packbits(on, axis=1))}
+
+    places = torch.arange(len(images))
+    return Segmented(images, journal.rows("masks", places, batch_size, find, on_step)["bits"])

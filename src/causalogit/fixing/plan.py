@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 import yaml
 
-from causalogit.auditing.photos import from_run
+from causalogit.auditing.photos import digest_of, from_run
 from causalogit.config import DataConfig, RunConfig
 from causalogit.data import Data, Samples
 from causalogit.data.masking.write import OnProgress
@@ -25,6 +25,9 @@ from causalogit.train.folder import RunFolder
 
 RECORD = "fix.yaml"
 """What was asked for."""
+
+_PHOTOS = "photos"
+"""Of the record: digests of the splits, which folders of older versions do not have."""
 
 _NO_MATTER = ("onnx", "device", "threshold")
 """Options that a fix may be gone on with, whatever they were."""
@@ -109,6 +112,11 @@ def make_plan(
     require_test_masks(data)
     run = replace(run, data=settings, method=config.method or choose_method(data))
     require_known(find_method(run.method), data, settings.source)
+    record[_PHOTOS] = [
+        digest_of(split.images, split.labels, run.optimizer.batch_size)
+        for split in (data.train, data.validation, data.meta, data.test)
+    ]
+    _check_folder(out, record)
     RunFolder(out / "run").finished(run, resume=True)
     _begin(out, record, aligned, len(data.class_names))
     # with the same seed, a run of ours has kept its own test photos apart
@@ -170,12 +178,20 @@ def _check_folder(out: Path, record: dict[str, Any]) -> None:
     there = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(there, dict):
         raise ValueError(f"{path} is not what this command has written: choose another folder")
-    different = [name for name in record if _differs(there.get(name), record[name])]
+    known = [name for name in record if name in there or name != _PHOTOS]
+    different = [name for name in known if _differs(there.get(name), record[name])]
     if not different:
         return
-    changed = [name for name in different if name != "fingerprint"]
-    what = f"other options ({', '.join(changed)})" if changed else "another state of the classifier"
-    raise ValueError(f"{out} holds the fix of {what}: choose another folder, or delete this one")
+    changed = [name for name in different if name not in ("fingerprint", _PHOTOS)]
+    what = f"other options ({', '.join(changed)})"
+    if not changed:
+        what = (
+            "other photos or masks" if _PHOTOS in different else "another state of the classifier"
+        )
+    raise ValueError(
+        f"{out} holds the fix of {what}: choose another folder, or delete this one (all but masks, "
+        "where some were corrected by hand)"
+    )
 
 
 def _differs(old: object, new: object) -> bool:

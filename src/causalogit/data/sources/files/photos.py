@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from causalogit.data.images import Pixels, as_float
+from causalogit.data.images import Images, Joined, Pixels, Taken, as_float
 from causalogit.data.sources.files.decode import Decoded, Unusable, decode
 from causalogit.data.sources.files.record import Record
 
@@ -110,6 +110,20 @@ class Photos(LazyImages):
             if isinstance(found, Unusable):
                 raise ValueError(f"{self.records[place].where}: {found}") from found
             yield found.pixels
+
+
+def records_of(images: Images) -> list[Record] | None:
+    """What is known of the files of images, one by one; None of images that come from no files."""
+    if isinstance(images, Photos):
+        return list(images.records)
+    if isinstance(images, Joined):
+        first, second = records_of(images.first), records_of(images.second)
+        return None if first is None or second is None else first + second
+    base: Images | None = getattr(images, "base", None)
+    records = None if base is None else records_of(base)
+    if records is not None and isinstance(images, Taken):
+        return [records[place] for place in images.places.tolist()]
+    return records
 
 
 def in_threads(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:

@@ -42,6 +42,22 @@ class Record:
         """Whether it is known where the object is."""
         return self.mask is not None or self.box is not None
 
+    @property
+    def stamp(self) -> tuple[tuple[int, int] | None, ...]:
+        """Tells whether its files are still the same: size and time of the photo and of its mask.
+
+        None for a file that is not there.
+        """
+        return tuple(_size_and_time(file) for file in (self.image, self.mask) if file)
+
+
+def _size_and_time(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
 
 def split_name(text: str) -> str:
     """One of `PARTS` for the usual names of the splits, in any case; other text as it is."""

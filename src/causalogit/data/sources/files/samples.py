@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -62,7 +61,7 @@ def samples_from_records(
         None if class_names is None else tuple(class_names),
         None if attribute_names is None else tuple(attribute_names),
     )
-    stamps = tuple(map(_stamp, records)) if decode else ()
+    stamps = tuple(record.stamp for record in records) if decode else ()
     check = _checked if decode else _checked.__wrapped__
     return check(tuple(records), stamps, source, size, memory, decode, *names, object_name)
 
@@ -100,19 +99,6 @@ def _checked(
         **_attributes(records, attribute_names),
     )
     return samples.take(_without(again, records, source)) if again else samples
-
-
-def _stamp(record: Record) -> tuple[tuple[int, int] | None, ...]:
-    """Tells whether the files of a record are still the same."""
-    return tuple(_size_and_time(file) for file in (record.image, record.mask) if file)
-
-
-def _size_and_time(file: Path) -> tuple[int, int] | None:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns
 
 
 def _without(again: Sequence[int], records: Sequence[Record], source: str) -> Tensor:
