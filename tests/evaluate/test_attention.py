@@ -3,10 +3,16 @@ from __future__ import annotations
 from typing import Any, get_args
 
 import pytest
+import timm
 import torch
 from torch import Tensor, nn
 
-from causalogit.evaluate.attention import AttentionMethod, attention_inside, attention_maps
+from causalogit.evaluate.attention import (
+    AttentionMethod,
+    attention_inside,
+    attention_maps,
+    suitable_method,
+)
 
 SIZE, CLASSES = 14, 3
 METHODS = get_args(AttentionMethod)
@@ -125,6 +131,29 @@ def test_grad_cam_passes_over_convolutions_on_one_place() -> None:
 def test_grad_cam_needs_a_convolution(images: Tensor, targets: Tensor) -> None:
     with pytest.raises(ValueError, match="use 'occlusion'"):
         attention_maps(Linear(), images, targets, "grad_cam")
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        ("resnet18", "grad_cam"),
+        ("efficientnet_b0", "grad_cam"),
+        ("convnext_atto", "grad_cam"),
+        ("vit_tiny_patch16_224", "occlusion"),
+        ("swin_tiny_patch4_window7_224", "occlusion"),
+    ],
+)
+def test_grad_cam_is_for_networks_that_end_in_convolutions(
+    name: str, method: AttentionMethod
+) -> None:
+    """The one convolution of a vision transformer makes its patches."""
+    net = timm.create_model(name, num_classes=3)
+    images = torch.rand(1, 3, 224, 224)
+    assert suitable_method(net, images) == method
+    assert suitable_method(net, images, least_cells=100) == "occlusion"
+    if method == "occlusion":
+        with pytest.raises(ValueError, match="deep in the network: use 'occlusion'"):
+            attention_maps(net, images, torch.tensor([1]), "grad_cam")
 
 
 def test_an_unknown_method_is_refused(images: Tensor, targets: Tensor) -> None:

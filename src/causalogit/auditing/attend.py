@@ -10,6 +10,7 @@ from causalogit.auditing.measure import Measured, read
 from causalogit.auditing.subject import Subject
 from causalogit.data import Images
 from causalogit.evaluate.attention import (
+    LARGE,
     AttentionMethod,
     attention_inside,
     attention_maps,
@@ -43,11 +44,13 @@ def maps_of(
         photos: `(B, K, H, W)`.
         answers: `(B,)`.
         method: how.
-        fine: for the eye: the hidden square takes small steps; otherwise it takes its own width.
+        fine: for the eye: the hidden square takes small steps, on large photos half its width;
+            otherwise it takes its own width.
     """
     assert subject.module is not None
     side = min(photos.shape[2:])
     window = max(2, side // 7)
+    small = max(1, side // 20) if side < LARGE else window // 2  # hundreds of passes a photo
     where = subject.device
     return attention_maps(
         subject.module,
@@ -55,7 +58,7 @@ def maps_of(
         answers.to(where),
         method,
         window=window,
-        stride=max(1, side // 20) if fine else window,
+        stride=small if fine else window,
     ).cpu()
 
 

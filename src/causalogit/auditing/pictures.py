@@ -11,6 +11,7 @@ from torch import Tensor
 
 from causalogit.auditing.attend import maps_of
 from causalogit.auditing.discover import Discovered
+from causalogit.auditing.journal import OnStep
 from causalogit.auditing.measure import (
     Measured,
     background_alone,
@@ -91,6 +92,7 @@ def take_pictures(
     classes: Sequence[ClassResult],
     found: Discovered | None,
     method: AttentionMethod | None,
+    on_step: OnStep | None = None,
 ) -> Pictures:
     """Pictures of the most telling photos of the classes that rely most on the background.
 
@@ -102,16 +104,16 @@ def take_pictures(
         classes: what was found of each class.
         found: groups of backgrounds, if any.
         method: of the attention, if any.
+        on_step: told how far it is: maps of attention take many passes each.
     """
     shown = sorted(classes, key=_reliance, reverse=True)[:MOST_CLASSES]
     each = max(1, min(_OF_A_CLASS, _MOST_SERIES // max(1, len(shown))))
-    by_class = {
-        result.name: tuple(
-            _series(subject, images, measured, names, place, method)
-            for place in result.telling[:each]
-        )
-        for result in shown
-    }
+    by_class: dict[str, tuple[Series, ...]] = {result.name: () for result in shown}
+    wanted = [(result.name, place) for result in shown for place in result.telling[:each]]
+    for done, (name, place) in enumerate(wanted, start=1):
+        by_class[name] += (_series(subject, images, measured, names, place, method),)
+        if on_step is not None:
+            on_step("pictures", done, len(wanted))
     turns = [
         own[turn]
         for turn in range(each)

@@ -125,7 +125,7 @@ def audit(
             "environment": describe_environment(),
         },
         per_photo=per_photo(measured, inside, names, file_names(images)),
-        pictures=take_pictures(subject, images, measured, names, classes, found, method)
+        pictures=take_pictures(subject, images, measured, names, classes, found, method, on_step)
         if pictures
         else None,
     )

@@ -15,7 +15,7 @@ fine enough and occlusion takes hundreds of passes an image.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Final, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,10 @@ from causalogit.evaluate.modes import eval_mode
 
 AttentionMethod = Literal["occlusion", "grad_cam"]
 
-_LARGE = 96  # pixels of a side from which occlusion takes too many passes
+LARGE: Final = 96
+"""Pixels of a side from which occlusion in small steps takes too many passes."""
+
+_HEAD = 5  # layers with weights that a convolutional network may end in
 _PASS = 256  # images in one forward pass: more leave the caches of a CPU
 
 
@@ -50,7 +53,8 @@ def attention_maps(
 
     **grad_cam** (Selvaraju et al. 2017): activations of the last convolution, weighted by the
     target's mean gradient, negative parts dropped. Weaknesses: as coarse as that layer; a
-    weighting by averages can miss what small parts say; for convolutional networks only.
+    weighting by averages can miss what small parts say; for convolutional networks only: what the
+    one convolution of a vision transformer sees, its patches, is no evidence yet.
 
     The model is in eval mode meanwhile and gets its modes back; no gradient is written and no hook
     stays.
@@ -68,7 +72,7 @@ def attention_maps(
         Maps `(B, H, W)`, at least 0; all 0 where nothing speaks for the target.
 
     Raises:
-        ValueError: an unknown method, or Grad-CAM of a model without a spatial convolution.
+        ValueError: an unknown method, or Grad-CAM of a model without a convolution deep in it.
     """
     with eval_mode(model):
         if method == "occlusion":
@@ -85,18 +89,18 @@ def attention_maps(
 
 
 def suitable_method(model: nn.Module, images: Tensor, least_cells: int = 2) -> AttentionMethod:
-    """Occlusion of small images; Grad-CAM of large ones, where the model has a convolution.
+    """Occlusion of small images; Grad-CAM of large ones, where a convolution is deep in the model.
 
     Args:
         model: maps images to logits.
         images: `(B, K, H, W)`, on its device.
         least_cells: along a side of a Grad-CAM that is fine enough.
     """
-    if min(images.shape[2:]) < _LARGE:
+    if min(images.shape[2:]) < LARGE:
         return "occlusion"
     with eval_mode(model):
-        grids = [min(output.shape[2:]) for _, output in _spatial_outputs(model, images[:1])]
-    return "grad_cam" if grids and grids[-1] >= least_cells else "occlusion"
+        last = _deep_convolution(model, images[:1])
+    return "grad_cam" if last is not None and last.cells >= least_cells else "occlusion"
 
 
 def attention_inside(maps: Tensor, masks: Tensor) -> Tensor:
@@ -150,42 +154,60 @@ def _centred(model: nn.Module) -> Callable[[Tensor], Tensor]:
 def _grad_cam(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     from captum.attr import LayerGradCam
 
-    layer = _last_convolution(model, images[:1])
+    last = _deep_convolution(model, images[:1])
+    if last is None:
+        raise ValueError(
+            "grad_cam needs a convolution with a spatial output deep in the network: use "
+            "'occlusion'"
+        )
     parts = []
     with torch.enable_grad():
         for some, answers in zip(images.split(_PASS), targets.split(_PASS), strict=True):
             # a leaf that asks for gradients, in case all weights are frozen
             leaf = some.detach().clone().requires_grad_()
-            cam = LayerGradCam(model, layer).attribute(leaf, target=answers, relu_attributions=True)
+            cam = LayerGradCam(model, last.layer).attribute(
+                leaf, target=answers, relu_attributions=True
+            )
             parts.append(cam.detach())
     size = images.shape[2:]
     return F.interpolate(torch.cat(parts), size, mode="bilinear", align_corners=False).squeeze(1)
 
 
+class _Ran(NamedTuple):
+    """A convolution, cells along the shorter side of its output, layers with weights around it."""
+
+    layer: nn.Conv2d
+    cells: int
+    before: int
+    behind: int
+
+
 def spatial_convolutions(model: nn.Module, images: Tensor) -> list[nn.Conv2d]:
     """The convolutions that run on more than one place (squeeze-and-excite has one), in order."""
-    return [layer for layer, _ in _spatial_outputs(model, images)]
+    return [ran.layer for ran in _ran(model, images)]
 
 
-def _spatial_outputs(model: nn.Module, images: Tensor) -> list[tuple[nn.Conv2d, Tensor]]:
-    ran: list[tuple[nn.Conv2d, Tensor]] = []
+def _deep_convolution(model: nn.Module, images: Tensor) -> _Ran | None:
+    """The last of them, unless most of the network is behind it."""
+    ran = _ran(model, images)
+    return ran[-1] if ran and ran[-1].behind <= max(_HEAD, ran[-1].before) else None
 
-    def note(layer: nn.Module, _: object, output: Tensor) -> None:
-        if isinstance(layer, nn.Conv2d) and output.shape[2:].numel() > 1:
-            ran.append((layer, output))
 
-    hooks = [m.register_forward_hook(note) for m in model.modules() if isinstance(m, nn.Conv2d)]
+def _ran(model: nn.Module, images: Tensor) -> list[_Ran]:
+    ran: list[tuple[nn.Module, Tensor]] = []
+    hooks = [
+        layer.register_forward_hook(lambda layer, _, output: ran.append((layer, output)))
+        for layer in model.modules()
+        if any(True for _ in layer.parameters(recurse=False))
+    ]
     try:
         with torch.no_grad():
             model(images)
     finally:
         for hook in hooks:
             hook.remove()
-    return ran
-
-
-def _last_convolution(model: nn.Module, images: Tensor) -> nn.Conv2d:
-    ran = spatial_convolutions(model, images)
-    if not ran:
-        raise ValueError("grad_cam needs a convolution with a spatial output: use 'occlusion'")
-    return ran[-1]
+    return [
+        _Ran(layer, min(output.shape[2:]), place, len(ran) - place - 1)
+        for place, (layer, output) in enumerate(ran)
+        if isinstance(layer, nn.Conv2d) and output.shape[2:].numel() > 1
+    ]
