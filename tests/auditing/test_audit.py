@@ -80,6 +80,21 @@ def test_groups_known_and_discovered_agree(object_reader, background_reader):
     assert found.discovered.worst.accuracy.value < 0.1
 
 
+def test_groups_of_few_photos_are_named_and_have_no_figure(background_reader, tmp_path):
+    found = audit(background_reader, make_samples(correlation=0.95), QUICK)
+    for groups in (found.known, found.discovered):
+        assert len(groups.results) + len(groups.small) == 4
+        assert all(0 < own.photos < 10 and own.right == 0 for own in groups.small)
+        assert sum(own.accuracy.n for own in groups.results) + sum(
+            own.photos for own in groups.small
+        ) == len(groups.of_photo)
+    (first, *_) = found.known.small
+    told = f"oo few photos for a figure: {first.label} on {first.background} (0 of {first.photos} "
+    page = found.to_html(tmp_path / "audit.html").read_text()
+    assert page.count(told) == 1
+    assert page.count("oo few photos for a figure") == 2
+
+
 def test_attention_lies_where_the_classifier_reads(object_reader, background_reader):
     on_object, elsewhere = (
         audit(model, make_samples(), AuditConfig(attention=20), pictures=False).overall

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isnan
 
 from torch import Tensor
 
 from causalogit.auditing.discover import Discovered
 from causalogit.auditing.measure import Measured
-from causalogit.auditing.result import Figures, GroupResult, Groups
+from causalogit.auditing.result import Figures, GroupResult, Groups, SmallGroup
 from causalogit.auditing.statistics import agreement_by_chance, mean, paired_difference, share
 
 FEWEST = 10
-"""Photos of a class on a discovered background from which on they count as a group."""
+"""Photos of a class on one kind of background from which on they count as a group."""
 
 _TELLING = 12  # places that are kept of each class
 
@@ -71,8 +72,7 @@ def known_groups(
     measured: Measured, attributes: Tensor, names: Sequence[str], classes: Sequence[str]
 ) -> Groups:
     """Accuracy of every class with every attribute that the data names."""
-    results = _results(measured, attributes, names, classes, fewest=1)
-    return Groups(tuple(names), tuple(attributes.tolist()), results)
+    return _groups(measured, attributes, names, classes)
 
 
 def discovered_groups(
@@ -88,31 +88,31 @@ def discovered_groups(
         agreement = float(
             adjusted_rand_score(attributes[sorted_in].numpy(), found.group[sorted_in].numpy())
         )
-    return Groups(
-        names,
-        tuple(found.group.tolist()),
-        _results(measured, found.group, names, classes, FEWEST),
-        found.silhouette,
-        agreement,
-    )
+    groups = _groups(measured, found.group, names, classes)
+    return replace(groups, silhouette=found.silhouette, agreement=agreement)
 
 
-def _results(
-    measured: Measured,
-    backgrounds: Tensor,
-    names: Sequence[str],
-    classes: Sequence[str],
-    fewest: int,
-) -> tuple[GroupResult, ...]:
+def _groups(
+    measured: Measured, backgrounds: Tensor, names: Sequence[str], classes: Sequence[str]
+) -> Groups:
+    """Every class on every background, and apart from them those of fewer photos than `FEWEST`."""
     right = measured.as_is == measured.labels
-    results = []
+    results, small = [], []
     for label in measured.labels.unique().tolist():
         for number, name in enumerate(names):
             chosen = (measured.labels == label) & (backgrounds == number)
             accuracy = share(right[chosen])
-            if accuracy is not None and accuracy.n >= fewest:
+            if accuracy is not None and accuracy.n >= FEWEST:
                 results.append(GroupResult(classes[label], name, accuracy))
-    return tuple(sorted(results, key=lambda result: result.accuracy.value))
+            elif accuracy is not None:
+                hits = int(right[chosen].sum())
+                small.append(SmallGroup(classes[label], name, accuracy.n, hits))
+    return Groups(
+        tuple(names),
+        tuple(backgrounds.tolist()),
+        tuple(sorted(results, key=lambda own: own.accuracy.value)),
+        tuple(sorted(small, key=lambda own: (own.right / own.photos, -own.photos))),
+    )
 
 
 def _letter(number: int) -> str:

@@ -103,13 +103,34 @@ class GroupResult:
 
 
 @dataclass(frozen=True)
+class SmallGroup:
+    """The photos of one class on one kind of background, too few for a figure.
+
+    Attributes:
+        label: name of the class.
+        background: name of the group of backgrounds.
+        photos: how many.
+        right: how many of them are named right as they are.
+    """
+
+    label: str
+    background: str
+    photos: int
+    right: int
+
+
+_MOST_SMALL = 4  # that are named in words
+
+
+@dataclass(frozen=True)
 class Groups:
     """Groups of backgrounds, known or discovered, and how the classifier does in each.
 
     Attributes:
         backgrounds: their names.
         of_photo: number of every photo's background; -1 where it has none.
-        results: every class on every background that has photos, the worst first.
+        results: every class on every background that has photos enough, the worst first.
+        small: those that have some, but too few for a figure.
         silhouette: how clearly discovered groups are apart, in [-1, 1]; None of known ones.
         agreement: adjusted Rand index of discovered groups with the known ones; None without.
     """
@@ -117,6 +138,7 @@ class Groups:
     backgrounds: tuple[str, ...]
     of_photo: tuple[int, ...]
     results: tuple[GroupResult, ...]
+    small: tuple[SmallGroup, ...] = ()
     silhouette: float | None = None
     agreement: float | None = None
 
@@ -124,6 +146,19 @@ class Groups:
     def worst(self) -> GroupResult:
         """Where the classifier does worst."""
         return self.results[0]
+
+    @property
+    def left_out(self) -> str:
+        """What is to be known of the groups that have no figure, in words; nothing where all do."""
+        if not self.small:
+            return ""
+        told = [
+            f"{own.label} on {own.background} ({own.right} of {own.photos} right)"
+            for own in self.small[:_MOST_SMALL]
+        ]
+        rest = len(self.small) - len(told)
+        more = f" and {rest} more" if rest else ""
+        return f"too few photos for a figure: {', '.join(told)}{more}"
 
 
 @dataclass(frozen=True)

@@ -91,12 +91,16 @@ def show(found: Audit, console: Console) -> None:
     if len(most) < len(found.classes):
         console.print(f"and {len(found.classes) - len(most)} classes more: see audit.json")
     for kind, groups in (("known", found.known), ("discovered", found.discovered)):
-        if groups is not None and groups.results:
+        if groups is None:
+            continue
+        if groups.results:
             worst = groups.worst
             console.print(
                 f"worst {kind} group: {escape(worst.label)}, {escape(worst.background)}, "
                 f"{_told(worst.accuracy)} of {worst.accuracy.n} named right"
             )
+        if groups.left_out:
+            console.print(escape(f"{kind} groups: {groups.left_out}"))
 
 
 _MOST_SENTENCES = 10
