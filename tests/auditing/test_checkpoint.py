@@ -167,8 +167,28 @@ def test_probabilities_are_taken_for_what_they_are(photos, small):
     assert torch.allclose(sure.softmax(1), small(photos).softmax(1), atol=1e-6)
 
 
-def test_names_of_outputs_from_a_file(tmp_path):
+def test_names_of_outputs_from_a_file_or_a_text(tmp_path):
     (tmp_path / "names.txt").write_text("hot\ncold\n\nwarm\n")
     path = write_onnx(tmp_path / "model.onnx")
-    found = load_subject(str(path), ModelConfig(outputs=(str(tmp_path / "names.txt"),)), CPU)
-    assert found.outputs == ("hot", "cold", "warm")
+    file = str(tmp_path / "names.txt")
+    for given in (file, (file,), "hot,cold, warm", ("hot", "cold", "warm")):
+        found = load_subject(str(path), ModelConfig(outputs=given), CPU)
+        assert found.outputs == ("hot", "cold", "warm")
+    for given, message in (("names.text", "there is no such file"), ("a,b,a", "names 'a' twice")):
+        with pytest.raises(ValueError, match=message):
+            load_subject(str(path), ModelConfig(outputs=given), CPU)
+
+
+def test_a_checkpoint_of_lightning_is_read_where_its_architecture_is_named(tmp_path, photos):
+    home = timm.create_model(NAME, num_classes=4)
+    states = {f"model.{name}": value for name, value in home.state_dict().items()}
+    content = {"state_dict": states | {"loss.weight": torch.ones(4)}, "epoch": 3}
+    torch.save(content, tmp_path / "epoch=3.ckpt")
+    torch.save(home.state_dict(), tmp_path / "plain.pth")
+    found, plain = (
+        load_subject(str(tmp_path / name), ModelConfig(architecture=NAME), CPU)
+        for name in ("epoch=3.ckpt", "plain.pth")
+    )
+    assert torch.equal(found.answer(photos), plain.answer(photos))
+    with pytest.raises(ValueError, match=r"or name the model\.architecture of one from elsewhere"):
+        load_subject(str(tmp_path / "epoch=3.ckpt"), ModelConfig(), CPU)

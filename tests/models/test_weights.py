@@ -28,7 +28,7 @@ def saved(state, path):
     return path
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pt"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".pth.tar"])
 def test_every_weight_is_taken(suffix, tmp_path):
     theirs, ours = net(), net()
     theirs[1].running_mean.fill_(2.0)
@@ -115,7 +115,11 @@ class Evil:
     ("name", "content", "message"),
     [
         ("w.pth", None, "there is no such file"),
-        ("w.npz", b"", "give 'pretrained', or a file that ends in .safetensors or .pth or .pt"),
+        (
+            "w.npz",
+            b"",
+            "give 'pretrained', or a file that ends in .safetensors, .*ckpt or",
+        ),
         ("pretraind", None, "weights 'pretraind': give 'pretrained', or a file"),
         ("w.pth", b"PK\x03\x04 truncated", "cannot be read safely"),
         ("w.safetensors", b"truncated", "cannot be read safely"),

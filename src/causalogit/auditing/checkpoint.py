@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from causalogit.auditing.config import ModelConfig
 from causalogit.auditing.foreign import (
@@ -18,6 +18,7 @@ from causalogit.auditing.foreign import (
     read_script,
     words_for,
 )
+from causalogit.auditing.outputs import output_names
 from causalogit.auditing.subject import Subject, of_module
 from causalogit.core.classifier import find_head
 from causalogit.models import (
@@ -28,8 +29,10 @@ from causalogit.models import (
     read_function,
 )
 from causalogit.models.weights import SUFFIXES, read_weights, unwrapped
-from causalogit.train.checkpoint import load_checkpoint
+from causalogit.train.checkpoint import OURS
 from causalogit.train.load import load_classifier
+
+_OURS_OR_NAMED = f"{OURS}, or name the model.architecture of one from elsewhere"
 
 
 def load_subject(place: str, config: ModelConfig, device: torch.device) -> Subject:
@@ -38,7 +41,7 @@ def load_subject(place: str, config: ModelConfig, device: torch.device) -> Subje
     | `place` | read as | runs code from it |
     |---|---|---|
     | `.ckpt` | a checkpoint of a run | no |
-    | `.safetensors`, `.pth`, `.pt` with `architecture` | weights of timm or torchvision | no |
+    | with `architecture` | weights of timm or torchvision, see `models.read_weights` | no |
     | `.onnx` | ONNX, through onnxruntime | no |
     | `.pt`, `.pth`, `.ts` without `architecture` | TorchScript | needs `trust` |
     | `.pt2` | `torch.export` | needs `trust` |
@@ -53,7 +56,7 @@ def load_subject(place: str, config: ModelConfig, device: torch.device) -> Subje
         ValueError: there is no such file, or it cannot be read safely, or it fits nothing.
     """
     path = Path(place)
-    if ":" in place and not path.exists() and path.suffix not in (*SUFFIXES, ".onnx", ".ckpt"):
+    if ":" in place and not path.exists() and not path.name.endswith((*SUFFIXES, ".onnx")):
         module, words = _normalized(read_function(place), config, None)
         subject = of_module(module.to(device).eval(), name=place, input_words=words)
     elif not path.is_file():
@@ -66,7 +69,7 @@ def load_subject(place: str, config: ModelConfig, device: torch.device) -> Subje
     elif config.architecture is not None:
         subject = _weights(path, config, device)
     elif path.suffix == ".ckpt":
-        module, run = load_classifier(path)
+        module, run = load_classifier(path, remedy=_OURS_OR_NAMED)
         subject = replace(
             of_module(module.to(device), name=f"{run.method}, {run.model}"),
             size=run.data.image_size,
@@ -81,14 +84,14 @@ def load_subject(place: str, config: ModelConfig, device: torch.device) -> Subje
             f"{path} holds weights alone: say what they belong to with model.architecture, a model "
             "of timm (resnet18) or of torchvision (torchvision:resnet18)"
         )
-    return _named(subject, config)
+    return replace(subject, outputs=output_names(config.outputs))
 
 
 def _weights(path: Path, config: ModelConfig, device: torch.device) -> Subject:
     """A state dict in the architecture that it belongs to."""
     name = config.architecture or ""
     probe = build_model(name, 2, 3, seed=0)
-    found = unwrapped(_state_dict(path), probe.state_dict())
+    found = unwrapped(read_weights(path), probe.state_dict())
     head = find_head(probe, None)[0]
     if f"{head}.weight" not in found:
         raise ValueError(
@@ -106,13 +109,6 @@ def _weights(path: Path, config: ModelConfig, device: torch.device) -> Subject:
     return replace(subject, size=None if size is None else int(size[-1]))
 
 
-def _state_dict(path: Path) -> dict[str, Tensor]:
-    """Weights by name; those of a checkpoint of ours as well."""
-    if path.suffix == ".ckpt":
-        return dict(load_checkpoint(path)["model"])
-    return read_weights(path)
-
-
 def _normalized(
     module: nn.Module, config: ModelConfig, usual: tuple[Any, Any] | None
 ) -> tuple[nn.Module, str]:
@@ -128,23 +124,3 @@ def is_state_dict(path: Path) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _named(subject: Subject, config: ModelConfig) -> Subject:
-    """The subject with the names of its outputs, if given."""
-    if not config.outputs:
-        return subject
-    names = config.outputs
-    if len(names) == 1:
-        file = Path(names[0])
-        if not file.is_file():
-            raise ValueError(
-                f"model.outputs {names[0]}: there is no such file; give a text file with a name a "
-                "line, or the names themselves"
-            )
-        lines = file.read_text(encoding="utf-8").splitlines()
-        names = tuple(line.strip() for line in lines if line.strip())
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise ValueError(f"model.outputs names '{twice[0]}' twice: give every output its own name")
-    return replace(subject, outputs=names)

@@ -15,8 +15,8 @@ class ModelConfig(Section, prefix="model."):
     Args:
         architecture: what a file of weights belongs to: a model of timm by its name, such as
             "resnet18", "torchvision:NAME", or "module:function" of your own.
-        outputs: names of the classifier's outputs in their order, or one text file with a name a
-            line; empty for the photos' classes in alphabetical order.
+        outputs: names of the classifier's outputs in their order, as [cat,dog] or cat,dog, or one
+            text file with a name a line; empty for the photos' classes in alphabetical order.
         mean: of the channels, subtracted from photos in [0, 1]; empty for what the architecture is
             known to need, and nothing where it is not known.
         std: of the channels, divided by, with `mean`.
@@ -25,7 +25,7 @@ class ModelConfig(Section, prefix="model."):
     """
 
     architecture: str | None = None
-    outputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] | str = ()
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     trust: bool = False

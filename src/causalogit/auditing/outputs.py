@@ -3,9 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
+
+
+def output_names(given: Sequence[str] | str) -> tuple[str, ...] | None:
+    """The names of a classifier's outputs, from `model.outputs`; None where it is empty.
+
+    Args:
+        given: names, or in one text either the path of a file with a name a line, or names with
+            commas between.
+
+    Raises:
+        ValueError: there is no such file, or a name is there twice.
+    """
+    names = (given,) if isinstance(given, str) else tuple(given)
+    if not names:
+        return None
+    if len(names) == 1:
+        lines = names[0].split(",")
+        if (file := Path(names[0])).is_file():
+            lines = file.read_text(encoding="utf-8").splitlines()
+        elif len(lines) == 1:
+            raise ValueError(
+                f"model.outputs {names[0]}: there is no such file; give a text file with a name a "
+                "line, or the names themselves, as cat,dog"
+            )
+        names = tuple(line.strip() for line in lines if line.strip())
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"model.outputs names '{twice[0]}' twice: give every output its own name")
+    return names
 
 
 def labels_in_outputs(

@@ -24,7 +24,7 @@ from causalogit.auditing.figures import (
 from causalogit.auditing.foreign import words_for
 from causalogit.auditing.journal import Journal, OnStep
 from causalogit.auditing.measure import Measured, measure
-from causalogit.auditing.outputs import labels_in_outputs
+from causalogit.auditing.outputs import labels_in_outputs, output_names
 from causalogit.auditing.photos import digest_of, file_names, require_masks
 from causalogit.auditing.pictures import take_pictures
 from causalogit.auditing.result import Audit, ClassResult
@@ -138,7 +138,7 @@ def _subject(model: nn.Module, config: AuditConfig) -> Subject:
         name=type(model.model if isinstance(model, Normalized) else model).__name__,
         input_words=words_for(mean, std),
     )
-    return replace(subject, outputs=config.model.outputs or None)
+    return replace(subject, outputs=output_names(config.model.outputs))
 
 
 def _classes(

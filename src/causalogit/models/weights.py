@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from causalogit.core.classifier import find_head
 
-SUFFIXES = (".safetensors", ".pth", ".pt")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".pth.tar")
 _WRAPPERS = ("module.", "_orig_mod.", "model.")
 
 
@@ -57,15 +57,16 @@ def load_weights(model: nn.Module, path: Path, num_classes: int) -> None:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The state dict of a file, on the CPU, read without running code.
 
-    A .pth file may hold the state dict under "state_dict", "model_state_dict" or "model", as
-    training scripts write it.
+    All but .safetensors are pickles, and may hold the state dict under "state_dict" (as Lightning
+    has it), "model_state_dict" or "model", as training scripts write it.
 
     Raises:
         ValueError: there is no such file, or it holds no weights that can be read safely.
     """
-    if path.suffix not in SUFFIXES:
+    if not path.name.endswith(SUFFIXES):
         raise ValueError(
-            f"weights '{path}': give 'pretrained', or a file that ends in {' or '.join(SUFFIXES)}"
+            f"weights '{path}': give 'pretrained', or a file that ends in "
+            f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
         )
     if not path.is_file():
         raise ValueError(f"weights {path}: there is no such file")
@@ -89,17 +90,19 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def unwrapped(found: dict[str, Tensor], names: Container[str]) -> dict[str, Tensor]:
-    """Without what DDP, torch.compile or Lightning put before every name of a state dict.
+    """Without what DDP, torch.compile or Lightning put before the names of a state dict.
+
+    What is beside the model there, such as the class weights of a loss, is left out.
 
     Args:
         found: the state dict.
         names: of the model's own; where one of them is found, nothing is taken off.
     """
     while not any(name in names for name in found):
-        prefix = next((p for p in _WRAPPERS if all(name.startswith(p) for name in found)), None)
+        prefix = next((p for p in _WRAPPERS if any(name.startswith(p) for name in found)), None)
         if prefix is None:
             break
-        found = {name.removeprefix(prefix): value for name, value in found.items()}
+        found = {n.removeprefix(prefix): v for n, v in found.items() if n.startswith(prefix)}
     return found
 
 

@@ -15,6 +15,9 @@ import torch
 ANEW = "begin a new run in another folder (--out)"
 """What to do where a run's own files are lost."""
 
+OURS = "give a .ckpt file that a run has written, as its last.ckpt"
+"""What to do where a file is none of ours."""
+
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Give `write` a temporary file beside `path`; put it in place only once it is on the disk.
@@ -76,9 +79,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     write_atomically(path, lambda file: torch.save(state, file))
 
 
-def load_checkpoint(
-    path: Path, remedy: str = "give a .ckpt file that a run has written, as its last.ckpt"
-) -> dict[str, Any]:
+def load_checkpoint(path: Path, remedy: str = OURS) -> dict[str, Any]:
     """Read a checkpoint onto the CPU, as data only (`weights_only`).
 
     Args:

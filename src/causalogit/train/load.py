@@ -22,7 +22,7 @@ from causalogit.core.classifier import find_head
 from causalogit.data import Data
 from causalogit.methods import run_data
 from causalogit.models import build_model
-from causalogit.train.checkpoint import ANEW, load_checkpoint
+from causalogit.train.checkpoint import ANEW, OURS, load_checkpoint
 from causalogit.train.folder import OUTPUTS, RunFolder
 
 
@@ -45,17 +45,20 @@ def load_model(checkpoint: Path) -> tuple[nn.Module, RunConfig, Data]:
     return model.eval(), config, data
 
 
-def load_classifier(checkpoint: Path, channels: int = 3) -> tuple[nn.Module, RunConfig]:
+def load_classifier(
+    checkpoint: Path, channels: int = 3, remedy: str = OURS
+) -> tuple[nn.Module, RunConfig]:
     """The classifier of a checkpoint and its config alone, for photos other than the run's own.
 
     Args:
         checkpoint: of a run.
         channels: of the images it was trained on.
+        remedy: what to do where it is no checkpoint of ours.
 
     Raises:
         ValueError: the file is missing, truncated or foreign, or does not fit its own config.
     """
-    state = load_checkpoint(checkpoint)
+    state = load_checkpoint(checkpoint, remedy)
     config = _config_of(state, checkpoint)
     name = find_head(_empty(config, 2, channels), None)[0]
     try:  # how many classes, its last layer tells
