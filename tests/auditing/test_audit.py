@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from causalogit.auditing import SCHEMA, AuditConfig, audit
+from causalogit.auditing.config import ModelConfig
 from tests.auditing.conftest import Reads, make_samples
 
 QUICK = AuditConfig(attention=8)
@@ -152,6 +154,20 @@ def test_tables_for_pandas(background_reader):
     right = (photos["as_is"] == photos["label"]).mean()
     assert right == pytest.approx(found.overall.as_is.value)
     assert set(found.to_pandas("groups")["kind"]) == {"known", "discovered"}
+
+
+def test_a_module_without_weights_and_paths_as_text(tmp_path):
+    class Mean(torch.nn.Module):
+        def forward(self, images):
+            return images.mean((2, 3))[:, [0, 2]]
+
+    normalised = replace(QUICK, model=ModelConfig(mean=(0.5,) * 3, std=(0.2,) * 3))
+    found = audit(Mean(), make_samples(), normalised)
+    assert found.verdict.word == "does_not"
+    assert found.to_html(str(tmp_path / "a.html")).is_file()
+    assert found.to_json(str(tmp_path / "a.json")).is_file()
+    with pytest.raises(ValueError, match="no table 'nope': choose classes"):
+        found.to_pandas("nope")
 
 
 def test_the_model_is_left_as_it_was(object_reader):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from causalogit.auditing import AuditConfig, audit
 from causalogit.auditing.dataset import from_dataset
@@ -98,6 +98,18 @@ def test_a_mask_is_found_once_and_kept_for_a_run_that_goes_on(tmp_path):
 def test_a_segmenter_that_gives_something_else():
     with pytest.raises(ValueError, match=r"the segmenter gives masks of shape \(4, 3, 24, 24\)"):
         segmented(make_samples(10).images, lambda photos: photos, Journal(None, {}), 4)
+
+
+def test_what_is_no_data_set_is_told():
+    samples = make_samples(8)
+    loader = DataLoader(Items(samples), batch_size=2)
+    for given in (loader, iter([1])):
+        with pytest.raises(ValueError, match="has no items by number: give the data set itself"):
+            from_dataset(given)
+    items = Items(samples)
+    items.targets = ["hot", "cold"] * 4
+    with pytest.raises(ValueError, match="the labels are no whole numbers"):
+        from_dataset(items)
 
 
 def test_neither_masks_nor_segmenter():

@@ -201,6 +201,37 @@ def test_wrong_input_gives_one_clear_sentence(folder, capsys, spoil, arguments, 
     assert "Traceback" not in error
 
 
+def test_a_forward_that_fails_in_its_own_way_is_told(folder, capsys):
+    (folder / "discs.py").write_text(
+        "import torch\n"
+        "class Fails(torch.nn.Module):\n"
+        "    def forward(self, images):\n"
+        "        return {}['logits']\n"
+        "make = Fails\n"
+    )
+    assert main(["audit", "discs:make", *PHOTOS, *QUICK]) == 1
+    assert "does not take photos of shape (1, 3, 24, 24) (KeyError: 'logits')" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
+def test_another_classifier_does_not_take_the_place_of_the_first(folder, capsys):
+    command = ["audit", "discs:make", *PHOTOS, *QUICK]
+    assert main(command) == 0
+    before = (folder / "audit" / "audit.json").read_bytes()
+    (folder / "discs.py").write_text(
+        (folder / "discs.py").read_text().replace("torch.nn.Module", "torch.nn.Identity")
+    )
+    (folder / "discs.py").write_text((folder / "discs.py").read_text().replace("Reads", "Other"))
+    sys.modules.pop("discs")
+    assert main(command) == 1
+    assert "audit holds the audit of another classifier: choose" in capsys.readouterr().err
+    assert (folder / "audit" / "audit.json").read_bytes() == before
+    (folder / "file").write_text("")
+    assert main([*command, "--out", "file"]) == 1
+    assert "file is no folder" in capsys.readouterr().err
+
+
 def test_photos_without_masks_and_no_photos_at_all(folder, capsys):
     assert main(["audit", "discs:make", "--data.source", "photos", *QUICK]) == 1
     assert "the photos have no masks: give a folder of them" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from causalogit.config.check import one_line
 from causalogit.data import Samples
 from causalogit.data.images import Pixels
 
@@ -30,13 +31,24 @@ def from_dataset(dataset: Dataset, class_names: Sequence[str] | None = None) -> 
     Raises:
         ValueError: it is empty, or its items are not like that.
     """
+    if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
+        raise ValueError(
+            f"a {type(dataset).__name__} has no items by number: give the data set itself (of a "
+            "DataLoader, its .dataset)"
+        )
     if not len(dataset):
         raise ValueError("the data set has no images: give at least a few of each class")
     items = _Items(dataset)
     given = getattr(dataset, "targets", None)
     if given is None:  # then they are only known from the items
         given = [dataset[place][1] for place in range(len(dataset))]
-    labels = torch.as_tensor(given).long()
+    try:
+        labels = torch.as_tensor(given).long()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"the labels are no whole numbers ({one_line(error)}): give numbers from 0 on, and "
+            "class_names for them"
+        ) from error
     names = class_names or getattr(dataset, "classes", None)
     names = names or [str(number) for number in range(int(labels.max()) + 1)]
     if labels.shape != (len(dataset),) or not 0 <= int(labels.min()) <= int(labels.max()) < len(

@@ -101,6 +101,21 @@ class Journal:
         return end
 
 
+def key_of(path: Path) -> dict[str, object] | None:
+    """The key of a journal; None where there is no file, or a damaged one."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        head = _next(file)
+    if head is None:
+        return None
+    try:
+        key = json.loads(head)
+    except ValueError:
+        return None
+    return key if isinstance(key, dict) else None
+
+
 def _framed(record: bytes) -> bytes:
     return _HEAD.pack(len(record), _digest(record)) + record
 

@@ -203,12 +203,13 @@ class Audit:
         """Everything but the pictures as plain values, as `audit.json` has it."""
         return as_plain({name: value for name, value in vars(self).items() if name != "pictures"})
 
-    def to_json(self, path: Path) -> Path:
+    def to_json(self, path: Path | str) -> Path:
         """Write `audit.json`; its schema is the file `SCHEMA`."""
+        path = Path(path)
         write_json(path, self.to_dict())
         return path
 
-    def to_html(self, path: Path) -> Path:
+    def to_html(self, path: Path | str) -> Path:
         """Write the page, one file that needs no other.
 
         Raises:
@@ -216,6 +217,7 @@ class Audit:
         """
         from causalogit.auditing.page import render
 
+        path = Path(path)
         write_text(path, render(self))
         return path
 
@@ -223,7 +225,12 @@ class Audit:
         """A table with a row a class, a photo, or a class on a background.
 
         Estimates become four columns: `reliance`, `reliance_low`, `reliance_high`, `reliance_n`.
+
+        Raises:
+            ValueError: there is no such table.
         """
+        if what not in ("classes", "photos", "groups"):
+            raise ValueError(f"there is no table '{what}': choose classes, photos or groups")
         import pandas
 
         if what == "photos":

@@ -133,8 +133,9 @@ def audit(
 
 def _subject(model: nn.Module, config: AuditConfig) -> Subject:
     mean, std = config.model.mean, config.model.std
+    where = next((p.device for p in model.parameters()), torch.device("cpu"))
     subject = of_module(
-        Normalized(model, mean, std).to(next(model.parameters()).device) if mean else model,
+        Normalized(model, mean, std).to(where) if mean else model,
         name=type(model.model if isinstance(model, Normalized) else model).__name__,
         input_words=words_for(mean, std),
     )

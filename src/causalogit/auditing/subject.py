@@ -49,10 +49,11 @@ class Subject:
         try:
             with nullcontext() if self.module is None else eval_mode(self.module):
                 outputs = self.forward(photos.to(self.device))
-        except (RuntimeError, TypeError, AssertionError) as error:
+        except Exception as error:  # of a user's own code
             raise ValueError(
                 f"{self.name} does not take photos of shape {tuple(photos.shape)} "
-                f"({one_line(error)}): set data.image_size to {self.size or 'its number of pixels'}"
+                f"({type(error).__name__}: {one_line(error)}): set data.image_size to "
+                f"{self.size or 'its number of pixels'}"
             ) from error
         return _logits(outputs, self.name, len(photos))
 

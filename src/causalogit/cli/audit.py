@@ -13,6 +13,7 @@ from rich.table import Table
 from causalogit.auditing import Audit, AuditConfig, Estimate, Subject
 from causalogit.auditing import audit as run_audit
 from causalogit.auditing.checkpoint import load_subject
+from causalogit.auditing.journal import key_of
 from causalogit.auditing.photos import from_run, from_source
 from causalogit.auditing.subject import of_module
 from causalogit.auditing.verdict import lead
@@ -35,6 +36,8 @@ def audit(config: AuditConfig, classifier: str, out: str) -> None:
     device = find_device(config.device)
     subject, samples, name = _inputs(config, classifier, device)
     folder = Path(out)
+    progress = folder / "audit.progress"
+    _check_folder(folder, progress, subject)
     with run_bars("photos") as bars:
         found = run_audit(
             subject,
@@ -42,13 +45,29 @@ def audit(config: AuditConfig, classifier: str, out: str) -> None:
             config,
             segmenter=_segmenter(config),
             data_name=name,
-            progress=folder / "audit.progress",
+            progress=progress,
             on_step=bars,
         )
     found.to_json(folder / "audit.json")
     page = found.to_html(folder / "audit.html")
     show(found, Console())
     Console().print(f"page: {page}", soft_wrap=True)
+
+
+def _check_folder(folder: Path, progress: Path, subject: Subject) -> None:
+    """Whether an audit of this classifier may be written to a folder.
+
+    Raises:
+        ValueError: it is a file, or holds the audit of another classifier.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is no folder: choose another one (--out)")
+    there = key_of(progress)
+    if there is not None and there.get("classifier") != subject.fingerprint:
+        raise ValueError(
+            f"{folder} holds the audit of another classifier: choose another folder (--out), or "
+            "delete this one"
+        )
 
 
 def _inputs(

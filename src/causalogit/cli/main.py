@@ -153,11 +153,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"causalogit: {error}{_remedy(error)}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write(
-            "\ncausalogit: stopped; the same command goes on (train: --resume; data: anew)\n"
-        )
+        how = _GOES_ON.get(given[0] if given else "", "the same command goes on")
+        sys.stderr.write(f"\ncausalogit: stopped; {how}\n")
         return 130
     return 0
+
+
+_GOES_ON = {
+    "train": "the same command with --resume goes on",
+    "data": "the same command begins anew",
+}
+"""What a command that was stopped does when it is given again, by its first word."""
 
 
 def _remedy(error: Exception) -> str:
