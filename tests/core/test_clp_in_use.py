@@ -111,6 +111,20 @@ def test_fused_attention_takes_the_saliency_term_too() -> None:
     assert all(math.isfinite(v) for v in metrics.values())
 
 
+@pytest.mark.parametrize("solver", ["exact", "last_layer"])
+def test_a_compiled_model_takes_the_same_steps(solver: Solver) -> None:
+    model = small_net(dropout=0.0)
+    twin = copy.deepcopy(model)
+    for net in (model, torch.compile(twin, backend="eager")):
+        torch.manual_seed(1)
+        clp = CausalLogitPerturbation(
+            net, OPTIMIZERS["nesterov"](net), meta_batches(), 3, solver=solver
+        )
+        for seed in range(3):
+            clp.step(*batch(8, seed=seed))
+    torch.testing.assert_close(model.state_dict(), twin.state_dict())
+
+
 def test_a_meta_loader_that_draws_leaves_plain_training_alone() -> None:
     model = small_net()
     images, labels = batch(12)
