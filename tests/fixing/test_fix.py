@@ -84,9 +84,10 @@ def test_the_new_weights_are_the_user_s_own_and_answer_alike(folder):
     # and both files are audited like any classifier: it does what the page says
     after = found(folder)["after"]["overall"]
     weights = ["fix/model.safetensors", "--model.architecture", "discs:make"]
-    for given in (weights, ["fix/model.onnx"]):
-        assert main(["audit", *given, *PHOTOS, *MASKS, "--data.split", "all"]) == 0
-        again = json.loads((folder / "audit" / "audit.json").read_text())["overall"]
+    for out, given in (("one", weights), ("two", ["fix/model.onnx"])):
+        options = [*PHOTOS, *MASKS, "--data.split", "all", "--out", out]
+        assert main(["audit", *given, *options]) == 0
+        again = json.loads((folder / out / "audit.json").read_text())["overall"]
         assert again["as_is"]["value"] == pytest.approx(after["as_is"]["value"], abs=0.1)
 
 
