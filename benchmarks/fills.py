@@ -33,10 +33,10 @@ from causalogit.cli.progress import run_bars
 from causalogit.cli.tables import spread
 from causalogit.config import AttributeConfig, DataConfig
 from causalogit.data import Data, Split, build_data
+from causalogit.files import write_json
 from causalogit.inpainting import InpaintingConfig, reconstruction, train_inpainter
 from causalogit.models import build_model
 from causalogit.presets import load_preset
-from causalogit.train.checkpoint import write_json
 from causalogit.train.environment import git_revision
 
 PAGE = ROOT / "docs" / "results" / "fills"

@@ -28,8 +28,8 @@ from benchmarks.study import ROOT
 from causalogit.cli.tables import spread
 from causalogit.config import DataConfig
 from causalogit.data.samples import PARTS
+from causalogit.files import write_json, write_text
 from causalogit.fixing import FixConfig, Fixed, fix
-from causalogit.train.checkpoint import write_json, write_text
 from causalogit.train.environment import git_revision
 
 PAGE = ROOT / "docs" / "results" / "fix"

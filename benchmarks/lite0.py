@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from causalogit.train.checkpoint import write_atomically
+from causalogit.files import write_bytes
 
 MODEL = "tf_efficientnet_lite0"
 TOLERANCE = 1e-4
@@ -86,7 +86,7 @@ def main() -> None:
     difference = largest_difference(theirs, timm_model(weights))
     if not difference < TOLERANCE:
         raise SystemExit(f"the two models differ by {difference:.1e}: nothing was written")
-    write_atomically(options.out, lambda file: file.write(save(weights)))
+    write_bytes(options.out, save(weights))
     print(f"{options.out}: {len(weights)} tensors, logits agree to {difference:.1e}")
 
 

@@ -14,9 +14,9 @@ from matplotlib.lines import Line2D
 from scipy.stats import t as student
 
 from causalogit.cli.tables import by_method, spread
+from causalogit.files import write_json, write_text
 from causalogit.report.figures.draw import Panel, write_png
 from causalogit.report.palette import LIGHT, dash, tone_name
-from causalogit.train.checkpoint import write_json, write_text
 
 Rows = Sequence[Mapping[str, Any]]
 

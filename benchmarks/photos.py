@@ -28,7 +28,7 @@ from safetensors.torch import save_file
 
 from benchmarks.page import Rows, fill_tables, markdown
 from benchmarks.study import ROOT
-from causalogit.train.checkpoint import write_json, write_text
+from causalogit.files import write_json, write_text
 from causalogit.train.environment import git_revision
 
 PAGE = ROOT / "docs" / "results" / "photos"

@@ -34,10 +34,10 @@ from causalogit.config import RunConfig
 from causalogit.data import Samples
 from causalogit.data.compose import ComposeConfig, compose
 from causalogit.data.images import Masked
+from causalogit.files import write_json
 from causalogit.masks import Segmenter, find_segmenter
 from causalogit.presets import load_preset
 from causalogit.train import train
-from causalogit.train.checkpoint import write_json
 from causalogit.train.environment import git_revision
 from causalogit.train.load import load_model
 

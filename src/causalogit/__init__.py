@@ -11,10 +11,9 @@ clp.end_epoch()
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from causalogit.core import CausalLogitPerturbation, MetaObjective, PerturbationNetwork
-
 if TYPE_CHECKING:
     from causalogit.auditing import Audit, AuditConfig, audit
+    from causalogit.core import CausalLogitPerturbation, MetaObjective, PerturbationNetwork
     from causalogit.fixing import FixConfig, Fixed, fix
 
 __version__ = "0.1.0"
@@ -33,8 +32,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """What needs more than torch is imported where it is first used."""
+    """Everything is imported where it is first used: torch alone takes seconds."""
     rooms = {
+        "core": ("CausalLogitPerturbation", "MetaObjective", "PerturbationNetwork"),
         "auditing": ("Audit", "AuditConfig", "audit"),
         "fixing": ("FixConfig", "Fixed", "fix"),
     }

@@ -73,3 +73,14 @@ def test_other_settings_begin_anew(tmp_path):
 def test_without_a_file_everything_is_in_memory():
     rows = Journal(None, {}).rows("squares", torch.arange(4), 3, Measure())
     assert torch.equal(rows["square"], torch.tensor([0, 1, 4, 9]))
+
+
+def test_two_audits_never_share_a_journal(tmp_path):
+    path = tmp_path / "progress"
+    with Journal(path, {"seed": 1}), Journal(tmp_path / "another", {"seed": 1}):
+        with pytest.raises(ValueError, match="another process is auditing in"):
+            Journal(path, {"seed": 2})
+        with pytest.raises(ValueError, match="another process is auditing in"):
+            Journal(path, {"seed": 1})
+    with Journal(path, {"seed": 2}):
+        pass

@@ -161,6 +161,35 @@ def test_any_config_file(content, command, tmp_path):
     check([*command.split(), "--config", str(file)])
 
 
+@pytest.mark.parametrize(
+    ("command", "content", "told"),
+    [
+        ("train", "data: 3", "data is no section of options: give a mapping, as in {source: ...}"),
+        ("train", "clp: {network: [1]}", "network is no section of options"),
+        ("compare", "data: null", "data is no section of options"),
+        ("audit x", "model: 3", "model is no section of options"),
+        ("fix x", "data: []", "data is no section of options"),
+        ("inpainter train", "data: {long_tail: 3}", "long_tail is no section of options"),
+    ],
+)
+def test_a_section_of_a_file_is_not_left_at_its_defaults_in_silence(
+    command, content, told, begun, tmp_path, capsys
+):
+    (tmp_path / "run.yaml").write_text(content)
+    before = len(begun)
+    assert main([*command.split(), "--config", str(tmp_path / "run.yaml")]) == 1
+    assert capsys.readouterr().err.startswith(f"causalogit: {told}")
+    assert len(begun) == before
+
+
+def test_a_section_of_a_file_may_be_a_file(begun, tmp_path):
+    (tmp_path / "data.yaml").write_text("source: digits")
+    (tmp_path / "run.yaml").write_text("data: data.yaml")
+    before = len(begun)
+    check(["train", "--config", str(tmp_path / "run.yaml")])
+    assert begun[before:] == ["train"]
+
+
 def test_the_commands_do_begin(begun):
     before = len(begun)
     check(["train", "--seed", "1"])

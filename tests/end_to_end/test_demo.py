@@ -14,7 +14,7 @@ ROW = {
 
 def demo(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "causalogit.cli.main", "demo", *options],
+        [sys.executable, "-W", "ignore", "-m", "causalogit", "demo", *options],
         capture_output=True,
         text=True,
         check=False,

@@ -12,10 +12,11 @@ import time
 import torch
 from filelock import FileLock
 
+from causalogit.files import LOCK
 from causalogit.train.checkpoint import load_checkpoint
 
 COMMAND = [
-    sys.executable, "-W", "ignore", "-m", "causalogit.cli.main", "train", "--method", "clp",
+    sys.executable, "-W", "ignore", "-m", "causalogit", "train", "--method", "clp",
     "--data.meta.per_class", "10", "--data.validation_size", "50", "--data.test_size", "4000",
     "--optimizer.epochs", "4", "--checkpoint_every", "5", "--clp.meta_batch_size", "8",
 ]  # fmt: skip
@@ -66,5 +67,5 @@ def test_the_workers_of_a_killed_comparison_end_and_let_go_of_their_folders(tmp_
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL, "the comparison ended before it could be killed"
-    with FileLock(run / "run.lock").acquire(timeout=20):
+    with FileLock(run / LOCK).acquire(timeout=20):
         load_checkpoint(run / "state.ckpt")

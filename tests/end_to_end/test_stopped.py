@@ -9,7 +9,7 @@ import sys
 import time
 
 COMMAND = [
-    sys.executable, "-W", "ignore", "-m", "causalogit.cli.main", "compare",
+    sys.executable, "-W", "ignore", "-m", "causalogit", "compare",
     "--methods", "erm", "--seeds", "0", "1", "2", "3", "--jobs", "2",
     "--data.meta.per_class", "10", "--data.validation_size", "50", "--data.test_size", "4000",
     "--optimizer.epochs", "300",
@@ -40,3 +40,19 @@ def test_ctrl_c(tmp_path):
     time.sleep(2)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == written
     assert len(list(tmp_path.glob("erm/*"))) == 2  # no further run was begun
+
+
+def test_ctrl_c_while_everything_is_imported(tmp_path):
+    (tmp_path / "torch.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    stopped = subprocess.run(
+        [sys.executable, "-m", "causalogit", "methods"],
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    signal.signal(signal.SIGINT, before)
+    assert stopped.returncode == 130
+    assert stopped.stderr == "\ncausalogit: stopped before it began\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 COMMAND = [
     sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
-    "--no_python", sys.executable, "-W", "ignore", "-m", "causalogit.cli.main", "train",
+    "--no_python", sys.executable, "-W", "ignore", "-m", "causalogit", "train",
     "--method", "clp", "--data.largest_class", "10", "--data.validation_size", "50",
     "--data.test_size", "50", "--optimizer.epochs", "1", "--optimizer.batch_size", "20",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("optuna")
 
-CAUSALOGIT = [sys.executable, "-W", "ignore", "-m", "causalogit.cli.main"]
+CAUSALOGIT = [sys.executable, "-W", "ignore", "-m", "causalogit"]
 TUNE = [
     *CAUSALOGIT, "tune", "--method", "erm", "--trials", "3", "--prune", "false",
     "--data.meta.per_class", "10", "--data.validation_size", "50", "--data.test_size", "4000",

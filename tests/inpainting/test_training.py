@@ -14,6 +14,7 @@ from causalogit.augment import Grey, find_inpainter
 from causalogit.augment.inpainters import Contextual
 from causalogit.config import AttributeConfig, DataConfig, RunConfig
 from causalogit.data.images import InMemory
+from causalogit.files import LOCK, alone_in
 from causalogit.inpainting import InpaintingConfig, reconstruction, train_inpainter
 from causalogit.inpainting.critic import Critic, critic_loss
 from causalogit.inpainting.holes import drawn_holes
@@ -84,9 +85,15 @@ def test_a_stopped_training_goes_on(tmp_path, monkeypatch):
     ]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     names = sorted(path.name for path in (tmp_path / "whole").iterdir())
-    assert names == ["inpainter.safetensors", "inpainter.yaml", "report.json", "sheet.png"]
+    assert names == [LOCK, "inpainter.safetensors", "inpainter.yaml", "report.json", "sheet.png"]
     assert json.loads((tmp_path / "whole" / "report.json").read_text()) == report
     assert list(report["held_out"]) == ["mean colour", "opencv", "smooth guess", "inpainter"]
+    (tmp_path / "stopped" / "report.json").unlink()
+    with (
+        alone_in(tmp_path / "stopped", "training"),
+        pytest.raises(ValueError, match="another process is training in"),
+    ):
+        train_inpainter(CONFIG, tmp_path / "stopped")
     with pytest.raises(ValueError, match="holds an inpainter of other options: go on with --conf"):
         train_inpainter(replace(CONFIG, steps=5), tmp_path / "whole")
 

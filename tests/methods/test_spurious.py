@@ -15,8 +15,9 @@ from causalogit.methods.masked import factual
 from causalogit.methods.spurious import (
     CrossFitted,
     Information,
+    VisibleExpert,
     background_expert,
-    visible_expert,
+    spurious_expert,
 )
 from causalogit.models import build_model
 from causalogit.train.optimizer import build_optimizer
@@ -57,6 +58,48 @@ def test_no_network_speaks_of_an_image_that_it_has_learned(task_with):
     torch.testing.assert_close(said[0].exp().sum(1), torch.ones(200))
 
 
+@pytest.mark.parametrize("name", ["background", "visible"])
+def test_an_expert_learns_once_and_not_where_it_has_been_told(task_with, name, monkeypatch):
+    task = few(task_with(expert_epochs=1), 60)
+    learned, fit = [], CrossFitted.fit
+
+    def counted(*given, **options):
+        learned.append(given)
+        fit(*given, **options)
+
+    monkeypatch.setattr(CrossFitted, "fit", counted)
+    first = spurious_expert(name, task, lambda batch: batch)
+    assert not learned  # a run that goes on has no use for it
+    batch = task.data.train.everything()
+    said = first.log_probabilities(batch)
+    count = len(learned)
+    assert count == (1 if name == "background" else 2)
+    assert torch.equal(first.log_probabilities(batch), said)
+    second = spurious_expert(name, task, lambda batch: batch)
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(second.log_probabilities(batch), said)
+    assert len(learned) == count
+
+
+def test_an_expert_is_saved_as_it_has_learned(task_with):
+    task = few(task_with(expert_epochs=1), 60)
+    saved = background_expert(task).state_dict()
+    asked = background_expert(task)
+    asked.log_probabilities(task.data.train.everything())
+    for number, weights in asked.state_dict().items():
+        assert all(torch.equal(saved[number][name], value) for name, value in weights.items())
+
+
+def test_an_expert_learns_in_full_precision_and_where_no_gradient_is_wanted(task_with):
+    task = few(task_with(expert_epochs=1), 60)
+    batch = task.data.train.everything()
+    said = background_expert(task).log_probabilities(batch)
+    inside = background_expert(task)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        inside.log_probabilities(batch)
+    torch.testing.assert_close(inside.log_probabilities(batch), said)
+
+
 def test_weights_say_how_often_an_image_is_learned(task_with):
     task = few(task_with(expert_epochs=4, expert_learning_rate=1e-2), 100)
     red = task.data.train.labels == 0
@@ -90,7 +133,8 @@ def test_what_a_new_background_covers_is_not_counted(task_with, masks):
     def augment(batch):
         return batch._replace(images=replaced(batch.images, batch.masks, batch.labels))
 
-    expert = visible_expert(task, augment)
+    expert = VisibleExpert(task, augment)
+    expert.learn()
     said = expert.log_probabilities(augment(task.data.train.everything()))
     usual, unusual = agreement(task, said)
     if masks == "exact":  # nothing to be seen: the frequency of the class

@@ -15,8 +15,9 @@ import torch
 from causalogit.cli import commands
 from causalogit.cli.main import main
 from causalogit.config import OptimizerConfig
+from causalogit.files import LOCK, write_text
 from causalogit.train import compare, load_run, train
-from causalogit.train.checkpoint import load_checkpoint, save_checkpoint, write_text
+from causalogit.train.checkpoint import load_checkpoint, save_checkpoint
 from causalogit.train.compare import run_folder
 from causalogit.train.folder import RunFolder
 
@@ -91,7 +92,7 @@ def test_a_run_on_a_full_disk_stops_in_a_sentence_and_goes_on(
     assert "cannot be written (No space left on device): make room" in error
     assert error.count("\n") == 1
     assert load_checkpoint(out / "state.ckpt")["epoch"] == 1
-    assert not [path for path in out.iterdir() if path.name.startswith(".")]
+    assert [path.name for path in out.iterdir() if path.name.startswith(".")] == [LOCK]
     monkeypatch.undo()  # room again
     assert main([*command, "--resume"]) == 0
     assert load_checkpoint(out / "state.ckpt")["epoch"] == 3

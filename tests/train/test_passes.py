@@ -14,7 +14,7 @@ from causalogit.data import InMemory, Split
 from causalogit.train import load_run, train
 from causalogit.train.folder import RunFolder
 from causalogit.train.load import load_model
-from causalogit.train.passes import over_mixed_batches
+from causalogit.train.passes import kept_places, over_mixed_batches
 
 NOISY = DataConfig(
     attribute=AttributeConfig(kind="none"),
@@ -38,6 +38,37 @@ def test_values_come_back_in_order_from_mixed_batches():
     assert torch.equal(doubled, 2 * labels)
     assert torch.equal(same, labels.float())
     assert not torch.equal(seen[0], labels[:500])
+    places = kept_places(1203, most=700)
+    doubled, same = over_mixed_batches(measure, split, torch.device("cpu"), places)
+    assert torch.equal(doubled, 2 * places)
+    assert torch.equal(same, places.float())
+
+
+def test_all_images_are_kept_or_some_from_everywhere():
+    assert torch.equal(kept_places(5), torch.arange(5))
+    places = kept_places(1_000_000, most=2000)
+    assert len(places.unique()) == 2000
+    assert torch.equal(places, places.sort().values)
+    in_tenths = torch.bincount(places // 100_000, minlength=10)
+    assert in_tenths.min() > 140
+
+
+def test_of_many_images_a_run_keeps_what_is_said_of_some(tiny, tmp_path, monkeypatch):
+    """The same numbers as where all are kept, but for batches that are mixed anew."""
+    config = tiny(method="clp", data=NOISY)
+    whole = train(config, tmp_path / "whole")
+    monkeypatch.setattr("causalogit.train.folder.kept_places", lambda size: torch.arange(3, 103))
+    row = train(config, tmp_path / "some")
+    assert row["noise"] == whole["noise"]  # of all images, whatever is kept
+    (whole, some) = (load_run(tmp_path / name).perturbations for name in ("whole", "some"))
+    assert whole is not None
+    assert some is not None
+    assert some.output.shape == (100, 5)
+    assert some.characteristics.shape == (100, 10)
+    for name in ("labels", "groups", "true_labels"):
+        assert torch.equal(getattr(some, name), getattr(whole, name)[3:103])
+    loss = whole.names.index("loss")
+    torch.testing.assert_close(some.characteristics[:, loss], whole.characteristics[3:103, loss])
 
 
 @pytest.mark.parametrize("method", ["erm", "clp", "meta_weight_net"])

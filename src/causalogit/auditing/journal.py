@@ -7,11 +7,14 @@ import json
 import os
 import struct
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
 from safetensors.torch import load, save
 from torch import Tensor
+
+from causalogit.files import alone_in
 
 Rows = dict[str, Tensor]
 OnStep = Callable[[str, int, int], None]
@@ -26,14 +29,20 @@ class Journal:
     Args:
         path: the file; None keeps everything in memory alone.
         key: what the results depend on; a file of another key begins anew.
+
+    Raises:
+        ValueError: another process has the file, until it leaves its `with` block or ends.
+        OSError: the file cannot be written.
     """
 
     def __init__(self, path: Path | None, key: Mapping[str, object]) -> None:
         self._path = path
         self._known: dict[str, Rows] = {}
+        self._alone = ExitStack()
         if path is None:
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
+        alone = alone_in(path.parent, "auditing", f".{path.name}.lock")
+        self._alone.enter_context(alone)
         head = json.dumps(key, sort_keys=True).encode()
         end = self._replay(path, head) if path.is_file() else 0
         if end:
@@ -77,6 +86,12 @@ class Journal:
             if on_step is not None:
                 on_step(stage, done, len(places))
         return found
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._alone.close()
 
     def _append(self, name: str, rows: Rows) -> None:
         self._known[name] = rows

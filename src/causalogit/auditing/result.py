@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from causalogit.auditing.statistics import Estimate
-from causalogit.train.checkpoint import write_json, write_text
+from causalogit.files import write_json, write_text
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -82,22 +82,16 @@ def audit(
     count = subject.answer(samples.images.read(torch.arange(1))[0]).shape[1]
     labels, names = labels_in_outputs(samples.labels, samples.class_names, subject.outputs, count)
     key = _key(subject, samples, labels, config) if progress else {}
-    journal = Journal(progress, key)
-    images = samples.images
-    if segmenter is not None:
-        images = segmented(images, segmenter, journal, config.batch_size, on_step)
-    measured = measure(
-        subject,
-        images,
-        labels,
-        journal,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        on_step=on_step,
-    )
-    inside, method = attention_on_objects(
-        subject, images, measured, config.attention, journal, on_step
-    )
+    images, size = samples.images, config.batch_size
+    with Journal(progress, key) as journal:
+        if segmenter is not None:
+            images = segmented(images, segmenter, journal, size, on_step)
+        measured = measure(
+            subject, images, labels, journal, batch_size=size, seed=config.seed, on_step=on_step
+        )
+        inside, method = attention_on_objects(
+            subject, images, measured, config.attention, journal, on_step
+        )
     found = discover(measured.looks, measured.apart, config.most_groups, config.seed)
     overall = figures_of(measured, inside, torch.ones_like(labels, dtype=torch.bool))
     classes = _classes(measured, inside, names, config.threshold)

@@ -9,14 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from jsonargparse import ArgumentParser
+import yaml
+from jsonargparse import ArgumentParser, Namespace
 
 from causalogit.auditing import AuditConfig
 from causalogit.cli import commands
 from causalogit.config import RunConfig
-from causalogit.config.check import one_line
+from causalogit.config.check import Section, one_line, require_sections
 from causalogit.core import Divergence
 from causalogit.data.compose import ComposeConfig
 from causalogit.data.masking import MasksConfig
@@ -25,9 +26,17 @@ from causalogit.inpainting import InpaintingConfig
 from causalogit.presets import preset_names, preset_path
 from causalogit.train.together import started_together
 
-_Config = TypeVar(
-    "_Config", RunConfig, ComposeConfig, MasksConfig, AuditConfig, FixConfig, InpaintingConfig
-)
+_CONFIGS: dict[str, type[Section]] = {
+    "train": RunConfig,
+    "compare": RunConfig,
+    "tune": RunConfig,
+    "masks": MasksConfig,
+    "audit": AuditConfig,
+    "fix": FixConfig,
+    "inpainter_train": InpaintingConfig,
+    "data_compose": ComposeConfig,
+}
+"""What the options of a command make up, by its name."""
 
 
 def build_parser() -> ArgumentParser:
@@ -213,40 +222,47 @@ def _command(given: Sequence[str]) -> Callable[[], None]:
     parser = build_parser()
     try:
         parsed = parser.parse_args(_with_preset_files(given))
-        options = vars(parser.instantiate(parsed)[parsed.command])
+        name = "_".join(_words(parsed))
+        kind = _CONFIGS.get(name)
+        if kind is not None:
+            for file in _innermost(parsed).config or ():
+                require_sections(
+                    kind, yaml.safe_load(Path(file).read_bytes()), str(file), files=True
+                )
+        options = vars(_innermost(parser.instantiate(parsed)))
     except (TypeError, OverflowError, RecursionError) as error:
         # the parser's own refusals are SystemExit; these are what it trips over
         raise ValueError(
             f"the options or their file cannot be read ({one_line(error)}): see --help"
         ) from error
-    name = parsed.command
     if started_together() > 1 and name != "train":
         raise ValueError(
             f"torchrun has started {started_together()} processes, and `{name}` is for one: start "
             "it without torchrun (only `train` shares its work)"
         )
-    if "action" in options:
-        name = f"{name}_{options['action']}"
-        options = vars(options[options["action"]])
     options.pop("config", None)
-    command: Callable[..., None] = getattr(commands, name)
     if "pairs" in options:
         options["pairs"] = _pairs(options["pairs"])
-        options["config"] = _take(ComposeConfig, options)
-    elif name == "masks":
-        options["config"] = _take(MasksConfig, options)
-    elif name == "audit":
-        options["config"] = _take(AuditConfig, options)
-    elif name == "fix":
-        options["config"] = _take(FixConfig, options)
-    elif name == "inpainter_train":
-        options["config"] = _take(InpaintingConfig, options)
-    elif "data" in options:
-        options["config"] = _take(RunConfig, options)
+    if kind is not None:
+        options["config"] = _take(kind, options)
+    command: Callable[..., None] = getattr(commands, name)
     return partial(command, **options)
 
 
-def _take(kind: type[_Config], options: dict[str, Any]) -> _Config:
+def _words(parsed: Namespace) -> list[str]:
+    """The words of the command, one or two."""
+    action = parsed[parsed.command].get("action")
+    return [parsed.command] if action is None else [parsed.command, action]
+
+
+def _innermost(parsed: Namespace) -> Namespace:
+    """The options of the command."""
+    for word in _words(parsed):
+        parsed = parsed[word]
+    return parsed
+
+
+def _take(kind: type[Section], options: dict[str, Any]) -> Section:
     names = [field.name for field in fields(kind) if field.name in options]
     return kind(**{name: options.pop(name) for name in names})
 
@@ -261,7 +277,3 @@ def _pairs(given: Sequence[str]) -> dict[str, str]:
             )
         pairs[name] = place
     return pairs
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, cast, get_args, get_type_hints
 
 
 def require(condition: bool, message: str) -> None:
@@ -65,6 +65,10 @@ class Section:
                 nullable or value is not None,
                 f"{where} is null: give a value, or leave it out for its default",
             )
+            require(
+                not isinstance(value, dict) or all(isinstance(key, str) for key in value),
+                f"{where} has a name that is no text: put numbers in quotes",
+            )
             for number in value if isinstance(value, tuple) else (value,):
                 require(
                     not isinstance(number, float) or not math.isnan(number),
@@ -82,3 +86,28 @@ def _nullable(kind: Any) -> dict[str, bool]:
     """Whether a field of a section may be null."""
     hints = get_type_hints(kind)
     return {own.name: NoneType in get_args(hints[own.name]) for own in fields(kind)}
+
+
+def require_sections(
+    kind: type[Section], content: object, name: str = "config", *, files: bool = False
+) -> None:
+    """Refuse what is no mapping in the place of a section: the parser would take its defaults.
+
+    Args:
+        kind: of the section.
+        content: in its place.
+        name: of the section.
+        files: whether the name of a file may stand for a section.
+
+    Raises:
+        ValueError: there is such a place.
+    """
+    if files and isinstance(content, str):
+        return
+    require(
+        isinstance(content, Mapping),
+        f"{name} is no section of options: give a mapping, as in {{{fields(kind)[0].name}: ...}}",
+    )
+    for inner, hint in get_type_hints(kind).items():
+        if isinstance(hint, type) and issubclass(hint, Section) and inner in cast(Any, content):
+            require_sections(hint, cast(Any, content)[inner], inner, files=files)

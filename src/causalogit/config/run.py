@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Any, Literal, cast
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-from causalogit.config.check import Section, one_line, require, require_normalisation
+from causalogit.config.check import (
+    Section,
+    one_line,
+    require,
+    require_normalisation,
+    require_sections,
+)
 from causalogit.config.clp import ClpConfig
 from causalogit.config.controls import ControlsConfig
 from causalogit.config.data import DataConfig
@@ -75,9 +82,8 @@ def config_from_dict(content: Mapping[str, Any]) -> RunConfig:
     Raises:
         ValueError: a key is not known, or a value does not fit; the message names it.
     """
-    _require_sections(RunConfig(), content)
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(RunConfig, "config")
+    require_sections(RunConfig, content)
+    parser = _parser()
     try:
         return cast(RunConfig, parser.instantiate(parser.parse_object({"config": content})).config)
     except ArgumentError as error:
@@ -88,14 +94,8 @@ def config_from_dict(content: Mapping[str, Any]) -> RunConfig:
         ) from error
 
 
-def _require_sections(section: Section, content: object, name: str = "config") -> None:
-    """Refuse what is no mapping in the place of a section: the parser would take its defaults."""
-    example = fields(section)[0].name
-    require(
-        isinstance(content, Mapping),
-        f"{name} is no section of options: give a mapping, as in {{{example}: ...}}",
-    )
-    for own in fields(section):
-        inner = getattr(section, own.name)
-        if isinstance(inner, Section) and own.name in cast(Mapping[str, Any], content):
-            _require_sections(inner, cast(Mapping[str, Any], content)[own.name], own.name)
+@cache
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(RunConfig, "config")
+    return parser

@@ -7,7 +7,7 @@ from torch import Tensor
 from causalogit.evaluate.metrics import Metrics
 
 
-def noise_metrics(wrong: Tensor, losses: Tensor, suspicion: Tensor | None) -> Metrics:
+def noise_metrics(wrong: Tensor, losses: Tensor, suspicion: Tensor | None = None) -> Metrics:
     """Areas under the ROC curve, 0.5 for a number that tells nothing, 1 for one that tells all.
 
     Args:

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from causalogit.config.check import one_line
 from causalogit.core.classifier import find_head
+from causalogit.files import write_bytes, write_json
 from causalogit.models import MODELS, Normalized, build_model, is_function
 from causalogit.models.elsewhere import TORCHVISION
-from causalogit.train.checkpoint import write_atomically, write_json
 
 WEIGHTS: Final = "model.safetensors"
 CARD: Final = "model.json"
@@ -48,7 +48,7 @@ def user_state(module: nn.Module, num_classes: int, order: Tensor | None = None)
 def write_weights(path: Path, state: dict[str, Tensor]) -> None:
     """Write a state dict as .safetensors, whole or not at all."""
     content = save(state, {"format": "pt"})
-    write_atomically(path, lambda file: file.write(content))
+    write_bytes(path, content)
 
 
 def write_model(

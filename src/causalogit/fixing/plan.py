@@ -14,13 +14,13 @@ from causalogit.auditing.photos import digest_of, from_run
 from causalogit.config import DataConfig, RunConfig
 from causalogit.data import Data, Samples
 from causalogit.data.masking.write import OnProgress
+from causalogit.files import write_text
 from causalogit.fixing.config import OWN, FixConfig
 from causalogit.fixing.export import require_onnx, user_state, write_weights
 from causalogit.fixing.masked import Masks, make, masked_everywhere, require_test_masks
 from causalogit.fixing.start import Aligned, Start, align, read_start
 from causalogit.methods import find_method, require_known, run_data
 from causalogit.methods.clp import Clp, choose_characteristics
-from causalogit.train.checkpoint import write_text
 from causalogit.train.folder import RunFolder
 
 RECORD = "fix.yaml"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from causalogit.auditing import Audit, Estimate
 from causalogit.auditing.result import Word, as_plain
+from causalogit.files import write_json, write_text
 from causalogit.fixing.masked import Masks
-from causalogit.train.checkpoint import write_json, write_text
 
 if TYPE_CHECKING:
     from causalogit.fixing.pictures import Series

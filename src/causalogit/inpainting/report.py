@@ -16,9 +16,9 @@ from torch.nn import functional as F
 from causalogit.augment import Counterfactual, Fill, Grey, OpenCv, box_masks
 from causalogit.augment.inpainters import Contextual, InpaintingNetwork, covering_masks
 from causalogit.data import Data
+from causalogit.files import write_atomically
 from causalogit.inpainting.measure import reconstruction
 from causalogit.models import seeded
-from causalogit.train.checkpoint import write_atomically
 
 PICTURES: Final = 8
 _SIDE, _GAP, _TEXT = 96, 6, 18

@@ -23,6 +23,14 @@ from causalogit.augment.inpainters import (
 from causalogit.config import RunConfig
 from causalogit.data import Data
 from causalogit.data.streams import draws_at
+from causalogit.files import (
+    alone_in,
+    require_vacant,
+    sweep,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from causalogit.inpainting.config import InpaintingConfig
 from causalogit.inpainting.critic import Critic, critic_loss
 from causalogit.inpainting.holes import drawn_holes
@@ -30,13 +38,7 @@ from causalogit.inpainting.report import report_on
 from causalogit.methods import run_data
 from causalogit.models import seeded
 from causalogit.train.begin import find_device
-from causalogit.train.checkpoint import (
-    load_checkpoint,
-    save_checkpoint,
-    write_atomically,
-    write_json,
-    write_text,
-)
+from causalogit.train.checkpoint import load_checkpoint, save_checkpoint
 
 OnStep = Callable[[int, int], None]
 """`(steps done, steps in all)`."""
@@ -79,7 +81,17 @@ def train_inpainter(
             f"an inpainter learns from what is no object, and {config.data.source} has no masks: "
             "give some (a mask column, data.mask_path), see `causalogit masks`"
         )
-    training = Training(config, data, device)
+    with alone_in(folder, "training"):
+        _check_folder(config, folder)  # another process may have begun one since
+        return _trained(Training(config, data, device), data, folder, on_step)
+
+
+def _trained(
+    training: Training, data: Data, folder: Path, on_step: OnStep | None
+) -> dict[str, Any]:
+    """From where it is to the end."""
+    config = training.config
+    sweep(folder)
     state = folder / "state.ckpt"
     if state.is_file():
         training.load_state_dict(load_checkpoint(state))
@@ -94,7 +106,7 @@ def train_inpainter(
     network = training.network.cpu()
     about = {"trained on": data.name, "steps": str(config.steps), "seed": str(config.seed)}
     content = inpainter_bytes(network, about)
-    write_atomically(folder / NAME, lambda file: file.write(content))
+    write_bytes(folder / NAME, content)
     report = report_on(Contextual(network), data, config.seed, folder / "sheet.png")
     write_json(folder / "report.json", report)
     state.unlink(missing_ok=True)
@@ -198,9 +210,7 @@ def _record(config: InpaintingConfig) -> str:
 def _check_folder(config: InpaintingConfig, folder: Path) -> None:
     record = folder / RECORD
     if not record.is_file():
-        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-            raise ValueError(f"{folder} exists already and is not empty: choose another folder")
-        return
+        return require_vacant(folder)
     there = yaml.safe_load(record.read_text(encoding="utf-8"))
     if there != _plain(config):
         raise ValueError(

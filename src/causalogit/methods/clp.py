@@ -270,7 +270,7 @@ class ClpFactual(Clp):
     """CLP on training images whose backgrounds are replaced: our recipe where there are masks.
 
     Factual augmentation takes away what it can of the background. The perturbation says what still
-    shows of it (`visible_expert`), so that the classifier has nothing to learn from that either,
+    shows of it (`VisibleExpert`), so that the classifier has nothing to learn from that either,
     and the network learns how far to believe it. The classifier learns from the meta loss as well,
     the more the more of the labels the expert knows: where masks are exact nothing is left to learn
     from a small set that is soon known by heart. In the end its last layer is drawn to a refit on

@@ -34,7 +34,7 @@ class ProductOfExperts(Method):
         return self.descend(F.cross_entropy(logits + alpha * spurious, batch.labels))
 
     def state_dict(self) -> dict[str, Any]:
-        """The expert and its optimizer."""
+        """The expert."""
         return self.expert.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -46,7 +46,7 @@ class SpuriousExpert(Protocol):
 def spurious_expert(
     name: ExpertName, task: Task, augment: Callable[[Batch], Batch]
 ) -> SpuriousExpert:
-    """The expert of this name; what it has to learn first, it learns here.
+    """The expert of this name; what it has to learn, it learns when it is first asked.
 
     Args:
         name: see `ClpConfig.expert`.
@@ -54,13 +54,13 @@ def spurious_expert(
         augment: what training batches go through before the expert is asked about them.
 
     Raises:
-        ValueError: the config's `clp.expert_fill` is "none".
+        ValueError: the config's `clp.expert_fill` is "none", or training images have no masks.
     """
     if name == "frequency":
         return Frequency(task)
     if name == "classifier":
         return Itself(task)
-    return background_expert(task) if name == "background" else visible_expert(task, augment)
+    return background_expert(task) if name == "background" else VisibleExpert(task, augment)
 
 
 class Information:
@@ -145,6 +145,8 @@ class CrossFitted:
     of them: a network that speaks of what it has learned knows the images by heart, also those
     whose background disagrees with their class, and then says nothing of the background any more.
 
+    They learn when they are first asked, and not where a checkpoint has told them.
+
     Args:
         task: whose training images.
         see: what the networks see of a batch.
@@ -158,14 +160,25 @@ class CrossFitted:
         order = torch.randperm(size, generator=torch.Generator().manual_seed(task.config.seed))
         self.half = torch.zeros(size, dtype=torch.long)
         self.half[order[size // 2 :]] = 1
-        self.networks = [second_network(task, number) for number in range(2)]
+        self.networks = [second_network(task, number).eval() for number in range(2)]
+        self.learned = False
 
-    def fit(self, target: Callable[[Batch], Tensor], weights: Tensor | None = None) -> None:
+    def learn(self) -> None:
+        """What is to be learned: the labels."""
+        self.fit(lambda batch: batch.labels)
+
+    def fit(
+        self,
+        target: Callable[[Batch], Tensor],
+        weights: Tensor | None = None,
+        augment: Callable[[Batch], Batch] = lambda batch: batch,
+    ) -> None:
         """Learn `target`, labels `(B,)` or probabilities `(B, C)`; the networks are frozen then.
 
         Args:
             target: of a batch.
             weights: `(N,)`, how often each image is drawn.
+            augment: what the batches go through that are learned from.
         """
         config = self.task.config
         for number, network in enumerate(self.networks):
@@ -177,13 +190,14 @@ class CrossFitted:
                 for step, places in enumerate(batches):
                     draws = draws_at(config.seed, number, step)
                     batch = self.task.data.train.batch(places, draws).to(self.task.device)
-                    loss = F.cross_entropy(network(self.see(batch)), target(batch))
+                    loss = F.cross_entropy(network(self.see(augment(batch))), target(batch))
                     optimizer.zero_grad()
                     loss.backward()
                     optimizer.step()
                     decay.step()
             network.eval()
             processes.copy_from_first(network.state_dict().values())
+        self.learned = True
 
     def _places(self, number: int, weights: Tensor | None) -> Iterator[Tensor]:
         """Batches of places in the training set, epoch after epoch, of the other half."""
@@ -199,6 +213,7 @@ class CrossFitted:
     @torch.no_grad()
     def log_probabilities(self, batch: Batch) -> Tensor:
         """Of the labels, `(B, C)`, for images of the training set."""
+        self._learn_once()
         images, half = self.see(batch), self.half[batch.indices.cpu()].to(self.task.device)
         answers = images.new_zeros(len(images), self.task.data.num_classes)
         for number, network in enumerate(self.networks):
@@ -209,23 +224,28 @@ class CrossFitted:
 
     def state_dict(self) -> dict[str, Any]:
         """Both networks."""
+        self._learn_once()
         return {str(number): network.state_dict() for number, network in enumerate(self.networks)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of `state_dict`."""
         for number, network in enumerate(self.networks):
             network.load_state_dict(state[str(number)])
+        self.learned = True
+
+    def _learn_once(self) -> None:
+        if not self.learned:
+            with torch.enable_grad(), torch.autocast(self.task.device.type, enabled=False):
+                self.learn()
 
 
 def background_expert(task: Task) -> CrossFitted:
     """Log b(. | CF(x)): what the image without its object speaks for.
 
     Raises:
-        ValueError: the config's `clp.expert_fill` is "none".
+        ValueError: the config's `clp.expert_fill` is "none", or training images have no masks.
     """
-    expert = CrossFitted(task, _without_object(task))
-    expert.fit(lambda batch: batch.labels)
-    return expert
+    return CrossFitted(task, _without_object(task))
 
 
 def _without_object(task: Task) -> Callable[[Batch], Tensor]:
@@ -236,10 +256,12 @@ def _without_object(task: Task) -> Callable[[Batch], Tensor]:
     removed = counterfactual(task, task.config.clp.expert_fill, boxes=True)
     if removed is None:
         raise ValueError("clp.expert_fill is 'none': the expert needs a fill, such as 'grey'")
+    if not task.data.train.has_masks:
+        raise ValueError("the spurious expert needs masks on the training images")
     return lambda batch: removed(batch.images, _masks(batch), batch.labels)
 
 
-def visible_expert(task: Task, augment: Callable[[Batch], Batch]) -> CrossFitted:
+class VisibleExpert(CrossFitted):
     """Log v(. | x~): what still shows of the background in a training image that was augmented.
 
     Where the new background covers all of the old one, nothing does, and v is the classes'
@@ -252,15 +274,20 @@ def visible_expert(task: Task, augment: Callable[[Batch], Batch]) -> CrossFitted
 
     Args:
         task: whose training images.
-        augment: what the classifier's batches go through.
+        augment: what the classifier's batches go through; it is asked about augmented ones.
     """
-    background = background_expert(task)
-    expert = CrossFitted(task, lambda batch: augment(batch).images)
-    expert.fit(
-        lambda batch: background.log_probabilities(batch).exp(), _independent(task, background)
-    )
-    expert.see = lambda batch: batch.images  # from now on it is asked about augmented batches
-    return expert
+
+    def __init__(self, task: Task, augment: Callable[[Batch], Batch]) -> None:
+        super().__init__(task, lambda batch: batch.images)
+        self.augment, self.without_object = augment, _without_object(task)
+
+    def learn(self) -> None:
+        """What the background speaks for, from augmented images."""
+        background = CrossFitted(self.task, self.without_object)
+        weights = _independent(self.task, background)
+        self.fit(
+            lambda batch: background.log_probabilities(batch).exp(), weights, augment=self.augment
+        )
 
 
 def _independent(task: Task, background: CrossFitted) -> Tensor:
@@ -280,6 +307,5 @@ def _independent(task: Task, background: CrossFitted) -> Tensor:
 
 
 def _masks(batch: Batch) -> Tensor:
-    if batch.masks is None:
-        raise ValueError("the spurious expert needs masks on the training images")
+    assert batch.masks is not None  # `_without_object` has refused them
     return batch.masks

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from causalogit.files import write_bytes
 from causalogit.report.lineup import Entry
 from causalogit.report.pictures import (
     embedded,
@@ -20,7 +21,6 @@ from causalogit.report.pictures import (
 )
 from causalogit.report.scene import Scene, evenly
 from causalogit.report.seen import see
-from causalogit.train.checkpoint import write_atomically
 from causalogit.train.load import LoadedRun
 
 COUNT = 8
@@ -119,7 +119,7 @@ def look(
         rows = [torch.cat([magnified(image) for image in batch.images], 2)]
         rows += [torch.cat(pictures, 2) for _, pictures in lit]
         content = encode(torch.cat(rows, 1))
-        write_atomically(sheet, lambda file: file.write(content))
+        write_bytes(sheet, content)
     examples = []
     for place, (label, attribute) in enumerate(
         zip(batch.labels.tolist(), scene.attribute_of(test)[chosen].tolist(), strict=True)

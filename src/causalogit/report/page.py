@@ -11,6 +11,7 @@ from jinja2 import PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from matplotlib.lines import Line2D
 
+from causalogit.files import write_text
 from causalogit.report import palette
 from causalogit.report.facts import Facts, state_facts
 from causalogit.report.figures.classes import MOST_METHODS, class_key, class_panels, shown_classes
@@ -41,7 +42,6 @@ from causalogit.report.seen import attention_method
 from causalogit.report.table import budgets, choose_columns, results
 from causalogit.report.trained_on import augmentation_strips, parts, training_strips
 from causalogit.report.words import method_in_words
-from causalogit.train.checkpoint import write_text
 from causalogit.train.load import LoadedRun
 
 

@@ -20,8 +20,8 @@ import torch
 
 from causalogit.config import RunConfig
 from causalogit.core import Divergence
+from causalogit.files import write_json
 from causalogit.methods import find_method
-from causalogit.train.checkpoint import write_json
 from causalogit.train.run import train
 
 Progress = Callable[[str, int, int], None]

@@ -5,29 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
 from safetensors.torch import save as save_tensors
 from torch.utils.tensorboard import SummaryWriter
 
 from causalogit.config import RunConfig, config_from_dict, config_to_dict
 from causalogit.config.check import one_line
 from causalogit.data import Split
+from causalogit.files import alone_in, sweep, write_bytes, write_json, write_text
 from causalogit.methods import Method
 from causalogit.methods.clp import Clp
-from causalogit.train.checkpoint import (
-    cannot_write,
-    sweep,
-    write_atomically,
-    write_json,
-    write_text,
-)
 from causalogit.train.environment import describe_environment
-from causalogit.train.passes import over_mixed_batches
+from causalogit.train.passes import kept_places, over_mixed_batches
 
 OUTPUTS = ("delta", "weight")
 """What a perturbation network gives; a run's file has one of them, under its name."""
@@ -43,9 +37,9 @@ class RunFolder:
     | `state.ckpt` | everything that a resumed run needs |
     | `best-*.ckpt` | weights of the best epoch by each validation metric |
     | `last.ckpt`, `selected-*.ckpt` | the tested weights, after the method's last touch |
-    | `perturbation.safetensors` | characteristics, delta or weight of training images (CLP) |
+    | `perturbation.safetensors` | what CLP's network says of training images, of 50,000 at most |
     | `results.json` | the test; it exists once the run is complete |
-    | `run.lock` | held by the process that trains here |
+    | `.lock` | held by the process that trains here |
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,7 +50,7 @@ class RunFolder:
         self.results = path / "results.json"
         self.perturbation = path / "perturbation.safetensors"
         self._board: SummaryWriter | None = None
-        self._lock = FileLock(path / "run.lock")
+        self._alone = ExitStack()
 
     def best(self, selector: str) -> Path:
         """Raw weights of the best epoch by a validation metric."""
@@ -123,20 +117,11 @@ class RunFolder:
                 since it was looked at (see `finished`).
             OSError: it cannot be written to.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)  # the system lets go of it, however this process ends
-        except Timeout as error:
-            raise ValueError(
-                f"another process is training in {self.path}: wait for it, or choose another "
-                "folder (--out)"
-            ) from error
-        except OSError as error:
-            raise cannot_write(self.path, error) from error
+        self._alone.enter_context(alone_in(self.path, "training"))
         try:
             self.finished(config, resume)
         except ValueError:
-            self._lock.release()
+            self._alone.close()
             raise
         sweep(self.path)
         write_json(self.path / "environment.json", describe_environment())
@@ -165,17 +150,19 @@ class RunFolder:
         write_json(self.results, {"runs": [row]})
 
     def _save_perturbation(self, method: Clp, train: Split) -> None:
-        values, output = over_mixed_batches(method.perturbation, train, method.task.device)
+        places = kept_places(len(train))
+        device = method.task.device
+        values, output = over_mixed_batches(method.perturbation, train, device, places)
         tensors = {
             "characteristics": values,
             method.clp.loss.name: output,
-            "labels": train.labels,
-            "groups": train.groups,
+            "labels": train.labels[places],
+            "groups": train.groups[places],
         }
         if train.true_labels is not None:
-            tensors["true_labels"] = train.true_labels
+            tensors["true_labels"] = train.true_labels[places]
         content = save_tensors(tensors, {"characteristics": json.dumps(method.clp.table.names)})
-        write_atomically(self.perturbation, lambda file: file.write(content))
+        write_bytes(self.perturbation, content)
 
     def __enter__(self) -> RunFolder:
         return self
@@ -186,6 +173,6 @@ class RunFolder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._lock.release()
+        self._alone.close()
         if self._board is not None:
             self._board.close()

@@ -102,7 +102,7 @@ def _empty(config: RunConfig, num_classes: int, channels: int) -> nn.Module:
 
 @dataclass(frozen=True)
 class Perturbations:
-    """What a CLP run's perturbation network made of every training image.
+    """What a CLP run's perturbation network made of the training images, or 50,000 of them.
 
     Attributes:
         names: of the characteristics.

@@ -11,24 +11,38 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from causalogit.data import Batch, Split
-from causalogit.evaluate.metrics import Metrics, predict
+from causalogit.evaluate.metrics import Metrics
 from causalogit.evaluate.noise import noise_metrics
 from causalogit.methods import Method
+from causalogit.methods.spurious import answers_of
 from causalogit.train.checkpoint import load_checkpoint
 
 _SIZE = 500
+MOST = 50_000
+"""Images of which a run keeps what the perturbation network says: C numbers each."""
+
+
+def kept_places(size: int, most: int = MOST) -> Tensor:
+    """Places of the images that stand for all `size` of a split: all, or some drawn at random."""
+    if size <= most:
+        return torch.arange(size)
+    return torch.randperm(size, generator=torch.Generator().manual_seed(0))[:most].sort().values
 
 
 def over_mixed_batches(
-    measure: Callable[[Batch], tuple[Tensor, ...]], split: Split, device: torch.device
+    measure: Callable[[Batch], tuple[Tensor, ...]],
+    split: Split,
+    device: torch.device,
+    places: Tensor | None = None,
 ) -> list[Tensor]:
-    """What `measure` gives for every sample, in the split's order, on the CPU.
+    """What `measure` gives for the samples at `places`, or for all, in their order, on the CPU.
 
     The batches are mixed like those of training: a measure may look at its whole batch, and splits
     may be sorted by class.
     """
-    order = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))
-    parts = [measure(split.batch(indices).to(device)) for indices in order.split(_SIZE)]
+    places = torch.arange(len(split)) if places is None else places
+    order = torch.randperm(len(places), generator=torch.Generator().manual_seed(0))
+    parts = [measure(split.batch(some).to(device)) for some in places[order].split(_SIZE)]
     back = order.argsort()
     return [torch.cat(values).cpu()[back] for values in zip(*parts, strict=True)]
 
@@ -49,11 +63,10 @@ def measure_noise(method: Method, classifier: Path) -> Metrics | None:
         return None
     model = copy.deepcopy(method.task.model)
     model.load_state_dict(load_checkpoint(classifier)["model"])
-    losses = F.cross_entropy(predict(model, train, device), train.labels, reduction="none")
 
-    def suspect(batch: Batch) -> tuple[Tensor, ...]:
+    def losses_and_suspicion(batch: Batch) -> tuple[Tensor, ...]:
+        losses = F.nll_loss(answers_of(model, batch.images), batch.labels, reduction="none")
         suspicion = method.suspicion(batch)
-        return () if suspicion is None else (suspicion,)
+        return (losses,) if suspicion is None else (losses, suspicion)
 
-    suspicion = over_mixed_batches(suspect, train, device)
-    return noise_metrics(wrong, losses, suspicion[0] if suspicion else None)
+    return noise_metrics(wrong, *over_mixed_batches(losses_and_suspicion, train, device))

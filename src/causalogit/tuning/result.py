@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from causalogit.config import RunConfig, config_to_dict
-from causalogit.train.checkpoint import write_text
+from causalogit.files import write_text
 from causalogit.tuning.space import with_values
 from causalogit.tuning.study import SharedStudy
 

@@ -14,7 +14,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from causalogit.config import RunConfig, config_from_dict, config_to_dict
-from causalogit.train.checkpoint import write_text
+from causalogit.files import write_text
 from causalogit.tuning.space import Space
 
 if TYPE_CHECKING:

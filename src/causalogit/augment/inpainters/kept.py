@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import numpy
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from causalogit.augment.inpainters.holes import holes_of
 from causalogit.augment.inpainters.lama import Paint
+from causalogit.files import write_atomically
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,16 +74,8 @@ class Kept:
 
 
 def _write(path: Path, picture: Tensor) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
-    values = picture.permute(1, 2, 0).squeeze(2).numpy()
-    try:
-        Image.fromarray(numpy.ascontiguousarray(values)).save(temporary, "PNG")
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    values = numpy.ascontiguousarray(picture.permute(1, 2, 0).squeeze(2).numpy())
+    write_atomically(path, lambda file: Image.fromarray(values).save(file, "PNG"))
 
 
 def _read(path: Path, channels: int) -> Tensor:

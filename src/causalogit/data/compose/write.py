@@ -20,6 +20,7 @@ from causalogit.data.compose.describe import (
 from causalogit.data.compose.inputs import OnProgress, open_cut_out, open_scene, read_inputs
 from causalogit.data.compose.paste import paste
 from causalogit.data.compose.plan import Plan, make_plan
+from causalogit.files import require_vacant
 
 
 def compose(config: ComposeConfig, out: Path, on_progress: OnProgress | None = None) -> Path:
@@ -41,8 +42,7 @@ def compose(config: ComposeConfig, out: Path, on_progress: OnProgress | None = N
         ValueError: `out` is not empty, an input cannot be used, or there are too few of them.
     """
     target = out.resolve()
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise ValueError(f"{out} exists already and is not empty: choose another folder")
+    require_vacant(target)
     plan = make_plan(config, read_inputs(config, on_progress))
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid4().hex}")

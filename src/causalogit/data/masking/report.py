@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +21,7 @@ from causalogit.data.masking.items import Item, Items
 from causalogit.data.masking.sheet import write_sheet
 from causalogit.data.sources.files.decode import fit_mask, grey_mask
 from causalogit.data.sources.files.photos import in_threads
+from causalogit.files import write_json, write_text
 from causalogit.masks.probe import Probe, probe
 from causalogit.masks.quality import Quality, box_of, quality_of
 
@@ -120,11 +120,11 @@ def report_on(
         out / "photos.csv" if items.is_table else None,
     )
     if rows:
-        (out / "quality.csv").write_text(_table(rows), encoding="utf-8")
-        (out / "quality.json").write_text(json.dumps(_summary(report), indent=1) + "\n")
+        write_text(out / "quality.csv", _table(rows))
+        write_json(out / "quality.json", _summary(report))
         write_sheet([(row.item, row.quality) for row in rows], out)
         if report.table is not None:
-            report.table.write_text(_copy(items, out), encoding="utf-8")
+            write_text(report.table, _copy(items, out))
     return report
 
 

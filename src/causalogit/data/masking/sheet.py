@@ -10,6 +10,7 @@ from PIL import Image
 
 from causalogit.data.masking.items import Item
 from causalogit.data.sources.files.decode import decode_whole, read_bytes
+from causalogit.files import write_atomically
 from causalogit.masks.quality import Quality
 from causalogit.masks.sheet import MOST_TILES, TILE, Tile, contact_sheet
 
@@ -28,7 +29,8 @@ def write_sheet(masks: Sequence[tuple[Item, Quality]], out: Path) -> None:
     rest = [others[place * len(others) // count] for place in range(count)]
     shown = f"{len(first):,} of {len(suspicious):,} suspicious ones" if first else "none suspicious"
     title = f"{len(masks):,} masks: {shown}, then {len(rest):,} of {len(others):,} others"
-    contact_sheet([_tile(*own, out) for own in first + rest], title).save(out / NAME)
+    sheet = contact_sheet([_tile(*own, out) for own in first + rest], title)
+    write_atomically(out / NAME, lambda file: sheet.save(file, "PNG"))
 
 
 def _tile(item: Item, quality: Quality, out: Path) -> Tile:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
-from uuid import uuid4
 
 import yaml
 from PIL.PngImagePlugin import PngInfo
@@ -19,6 +18,7 @@ from causalogit.data.masking.report import ORIGIN, MasksReport, report_on
 from causalogit.data.sources.files.check import Problems, refuse
 from causalogit.data.sources.files.decode import Unusable
 from causalogit.data.sources.files.photos import in_threads
+from causalogit.files import alone_in, require_vacant, sweep, write_bytes, write_text
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is done, how much of it is done, and how much there is to do."""
@@ -51,8 +51,11 @@ def make_masks(
         raise ValueError(f"{out} lies inside of {source}: choose a folder outside of the photos")
     _check_folder(config, out)
     items = find_items(config)
-    problems = _write_all(config, items.all, out, on_progress)
-    report = report_on(items, out, on_progress)
+    with alone_in(out, "making masks"):
+        _check_folder(config, out)  # another process may have begun one since
+        sweep(out)
+        problems = _write_all(config, items.all, out, on_progress)
+        report = report_on(items, out, on_progress)
     refuse([item.record for item in items.all], problems, config.source)
     return report
 
@@ -85,7 +88,7 @@ def _write_all(
                     problems.append((place, str(made)))
                 elif is_missing:
                     _begin_folder(config, out)
-                    _write(out / item.name, _png(made))
+                    write_bytes(out / item.name, _png(made))
         if on_progress:
             on_progress("masks", start + len(batch), len(items))
     return problems
@@ -99,22 +102,10 @@ def _png(made: Made) -> bytes:
     return file.getvalue()
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
 def _begin_folder(config: MasksConfig, out: Path) -> None:
     if not (out / RECORD).is_file():
         text = yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)
-        _write(out / RECORD, text.encode())
+        write_text(out / RECORD, text)
 
 
 def _check_folder(config: MasksConfig, out: Path) -> None:
@@ -125,9 +116,7 @@ def _check_folder(config: MasksConfig, out: Path) -> None:
     """
     record = out / RECORD
     if not record.is_file():
-        if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-            raise ValueError(f"{out} exists already and is not empty: choose another folder")
-        return
+        return require_vacant(out)
     try:
         there = MasksConfig(**yaml.safe_load(record.read_text(encoding="utf-8")))
     except (TypeError, ValueError, yaml.YAMLError) as error:

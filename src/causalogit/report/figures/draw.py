@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from causalogit.files import write_atomically
 from causalogit.report.palette import LIGHT, themed
-from causalogit.train.checkpoint import write_atomically
 
 _POINT = 1 / 72  # inch; in an SVG one point is one unit, which the page shows as one pixel
 _RC: Any = {

@@ -1,0 +1,87 @@
+"""Files are whole or not there, and a folder is one process's."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+
+import pytest
+
+from causalogit.files import LOCK, alone_in, require_vacant, sweep, write_atomically, write_text
+
+
+def test_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "notes.txt"
+    write_text(path, "all of it")
+
+    def breaks(file):
+        file.write(b"half of it")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, breaks)
+    assert path.read_text() == "all of it"
+    assert os.listdir(tmp_path) == ["notes.txt"]
+    (tmp_path / "plain").touch()
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_folder_has_one_process_at_a_time(tmp_path):
+    folder = tmp_path / "deep" / "out"
+    with (
+        alone_in(folder, "making masks"),
+        pytest.raises(ValueError, match=r"another process is making masks in .*out: wait.*--out"),
+        alone_in(folder, "making masks"),
+    ):
+        raise AssertionError("two at once")
+    with alone_in(folder, "making masks"):  # the first has let go
+        pass
+    with pytest.raises(RuntimeError, match="inside"), alone_in(folder, "training"):
+        raise RuntimeError("inside")
+    with alone_in(folder, "training"):
+        pass
+
+
+def test_a_folder_in_which_nothing_was_written_is_taken_away(tmp_path):
+    with alone_in(tmp_path / "empty", "training"), alone_in(tmp_path / "full", "training"):
+        (tmp_path / "full" / "a.txt").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+def _hold(folder, held):
+    with alone_in(folder, "training"):
+        held.set()
+        os._exit(1)  # without a word, as a killed one
+
+
+def test_a_process_that_dies_lets_go(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    held = context.Event()
+    process = context.Process(target=_hold, args=(tmp_path, held))
+    process.start()
+    process.join(60)
+    assert held.is_set()
+    with alone_in(tmp_path, "training"):
+        pass
+
+
+def test_what_is_vacant(tmp_path):
+    require_vacant(tmp_path / "new")
+    require_vacant(tmp_path)
+    (tmp_path / LOCK).touch()
+    require_vacant(tmp_path)
+    (tmp_path / "photo.png").touch()
+    for path in (tmp_path, tmp_path / "photo.png"):
+        with pytest.raises(ValueError, match="exists already and is not empty"):
+            require_vacant(path)
+
+
+def test_half_written_files_of_all_folders_are_swept_away(tmp_path):
+    (tmp_path / "cats").mkdir()
+    strays = [tmp_path / f".a.png.{'0f' * 16}", tmp_path / "cats" / f".b.png.{'1e' * 16}"]
+    kept = [tmp_path / ".mine", tmp_path / "cats" / "b.png", tmp_path / f"a.{'0f' * 16}"]
+    for path in strays + kept:
+        path.touch()
+    sweep(tmp_path)
+    assert not any(path.exists() for path in strays)
+    assert all(path.exists() for path in kept)
