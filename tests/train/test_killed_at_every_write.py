@@ -57,7 +57,7 @@ def train_and_die(config: RunConfig, out: Path, write: int, moment: str) -> None
 def processes():
     """Children of a process that has imported everything and computed nothing: they begin fast."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["causalogit.train"])
+    context.set_forkserver_preload(["causalogit.train", "lightning_fabric", "mlxtend.data"])
     return context
 
 

@@ -15,6 +15,7 @@ from safetensors import safe_open
 from causalogit.config import OptimizerConfig, config_to_dict
 from causalogit.core import Divergence
 from causalogit.evaluate.metrics import classification_metrics, predict
+from causalogit.files import LOCK
 from causalogit.methods import learned_masks
 from causalogit.train import load_run, loop, train, validate
 from causalogit.train.checkpoint import load_checkpoint, save_checkpoint
@@ -64,7 +65,7 @@ def test_folder_holds_everything(tiny, tmp_path):
     assert run.perturbations is not None
     assert run.perturbations.output.shape == (400, 5)
     assert run.perturbations.characteristics.shape == (400, 10)
-    assert not [p for p in folder.path.rglob(".*") if p.is_file()]  # no temporary file left
+    assert [p.name for p in folder.path.rglob(".*")] == [LOCK]  # no temporary file left
 
 
 def test_weights_are_kept_in_place_of_delta(tiny, tmp_path):

