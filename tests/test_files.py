@@ -43,9 +43,13 @@ def test_a_folder_has_one_process_at_a_time(tmp_path):
 
 
 def test_a_folder_in_which_nothing_was_written_is_taken_away(tmp_path):
-    with alone_in(tmp_path / "empty", "training"), alone_in(tmp_path / "full", "training"):
-        (tmp_path / "full" / "a.txt").touch()
-    assert [path.name for path in tmp_path.iterdir()] == ["full"]
+    (tmp_path / "old").mkdir()
+    for name in ("empty/masks", "full/masks", "old"):
+        with alone_in(tmp_path / name, "making masks"):
+            if name == "full/masks":
+                (tmp_path / "full" / "a.txt").touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["full", "old"]
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["a.txt"]
 
 
 def _hold(folder, held):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -82,7 +81,7 @@ LOCK = ".lock"
 def alone_in(folder: Path, doing: str, name: str = LOCK) -> Iterator[None]:
     """Make a folder and keep other processes out of it, until the end, however this process ends.
 
-    The locked file stays, unless it is all that a new folder holds: then both are taken away.
+    The locked file stays; but a new folder in which nothing else was written is taken away.
 
     Args:
         folder: which.
@@ -93,7 +92,8 @@ def alone_in(folder: Path, doing: str, name: str = LOCK) -> Iterator[None]:
         ValueError: another process has it.
         OSError: it cannot be written to.
     """
-    held, is_new = FileLock(folder / name), not folder.exists()
+    held = FileLock(folder / name)
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         held.acquire(timeout=0)
@@ -106,8 +106,11 @@ def alone_in(folder: Path, doing: str, name: str = LOCK) -> Iterator[None]:
     try:
         yield
     finally:
-        if is_new and [path.name for path in folder.iterdir()] == [name]:
-            shutil.rmtree(folder, ignore_errors=True)
+        if made and [path.name for path in folder.iterdir()] == [name]:
+            with suppress(OSError):  # one that is not empty
+                (folder / name).unlink()
+                for path in made:
+                    path.rmdir()
         held.release()
 
 

@@ -84,9 +84,9 @@ def test_a_mask_is_found_once_and_kept_for_a_run_that_goes_on(tmp_path):
         return photos[:, :1]
 
     for _ in range(2):
-        journal = Journal(tmp_path / "progress", {})
         try:
-            photos = segmented(images, segmenter, journal, 4)
+            with Journal(tmp_path / "progress", {}) as journal:
+                photos = segmented(images, segmenter, journal, 4)
         except KeyboardInterrupt:
             assert asked == [4, 4, 2]
     assert asked == [4, 4, 2, 2]
