@@ -12,6 +12,7 @@ from causalogit.data import (
     InMemory,
     Part,
     Split,
+    Stream,
     endless_batches,
     epoch_batches,
     epoch_order,
@@ -126,3 +127,45 @@ def test_an_error_of_a_reader_arrives():
     next(stream)
     with pytest.raises(ValueError, match=r"photo\.png: truncated"):
         next(stream)
+
+
+class Slow(InMemory):
+    """Tells what is read, and when it has been."""
+
+    def __init__(self, images) -> None:
+        super().__init__(images)
+        self.read_so_far, self.asked = 0, Event()
+
+    def read(self, index):
+        found = super().read(index)
+        self.read_so_far += 1
+        self.asked.set()
+        return found
+
+
+def test_a_stream_reads_ahead_and_goes_on_where_it_was():
+    images = Slow(torch.rand(10, 3, 8, 8, generator=torch.Generator().manual_seed(0)))
+    split = Split(images, torch.arange(10), torch.arange(10), transform=pad_crop_flip)
+    stream = Stream(split, 4, seed=5, device=torch.device("cpu"))
+    before = stream.state_dict()
+    batches = [next(stream)]
+    images.asked.clear()
+    assert images.asked.wait(20) or images.read_so_far == 2  # nobody has asked for the second
+    for _ in range(2):
+        state = stream.state_dict()
+        batches.append(next(stream))
+
+    def same(stream, expected):
+        for batch in expected:
+            found = next(stream)
+            assert torch.equal(found.indices, batch.indices)
+            assert torch.equal(found.images, batch.images)  # its crops are the same, too
+
+    other = Stream(split, 4, seed=6, device=torch.device("cpu"))
+    assert not torch.equal(next(other).indices, batches[0].indices)
+    other.load_state_dict(state)
+    same(other, batches[2:])
+    other.load_state_dict(before)
+    same(other, batches)
+    plain = endless_batches(split, 4, torch.Generator().manual_seed(5), torch.device("cpu"))
+    same(plain, batches)

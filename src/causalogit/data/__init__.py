@@ -7,6 +7,7 @@ from causalogit.data.samples import Samples
 from causalogit.data.streams import (
     ALONE,
     Part,
+    Stream,
     endless_batches,
     epoch_batches,
     epoch_order,
@@ -23,6 +24,7 @@ __all__ = [
     "Part",
     "Samples",
     "Split",
+    "Stream",
     "build_data",
     "endless_batches",
     "epoch_batches",

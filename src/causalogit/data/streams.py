@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import torch
@@ -107,6 +107,53 @@ def endless_batches(
         order = torch.randperm(len(split), generator=generator)
         places = part.of(order[:batch_size])
         yield split.batch(places, part.draws(generator)).to(device)
+
+
+class Stream(Iterator[Batch]):
+    """Random batches of a small split without end, each read while the one before is learned from.
+
+    The draws are its own: a thread makes them, ahead of time.
+
+    Args:
+        split: which.
+        batch_size: of all processes together; within a batch no sample comes twice.
+        seed: of the draws.
+        device: where the batches are wanted.
+        part: what this process has of every batch.
+    """
+
+    def __init__(
+        self, split: Split, batch_size: int, seed: int, device: torch.device, part: Part = ALONE
+    ) -> None:
+        self.device = device
+        self._draws = torch.Generator().manual_seed(_fold(seed))
+        self._batches = endless_batches(split, batch_size, self._draws, torch.device("cpu"), part)
+        self._reader = ThreadPoolExecutor(1)
+        self._ahead: Future[Batch] | None = None
+        self._before = self._draws.get_state()
+
+    def __next__(self) -> Batch:
+        """The next batch, on the device."""
+        batch = self._read().result()
+        self._before, self._ahead = self._draws.get_state(), None
+        self._read()
+        return batch.to(self.device)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Where it is: before the batch that is read ahead."""
+        return {"draws": self._before}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """The inverse of `state_dict`."""
+        if self._ahead is not None:
+            wait([self._ahead])
+        self._ahead, self._before = None, state["draws"]
+        self._draws.set_state(self._before)
+
+    def _read(self) -> Future[Batch]:
+        if self._ahead is None:
+            self._ahead = self._reader.submit(next, self._batches)
+        return self._ahead
 
 
 def _fold(number: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from causalogit.config import RunConfig
 from causalogit.core import Classifier, processes
-from causalogit.data import ALONE, Batch, Data, Part, Split, endless_batches
+from causalogit.data import ALONE, Batch, Data, Part, Split, Stream
 
 Metrics = dict[str, float]
 Budget = Literal["A", "B", "C", "O"]
@@ -37,9 +37,10 @@ class Task:
         data: the splits.
         model: the classifier, on its device.
         optimizer: of the classifier.
-        generator: for the method's own draws (augmentation, meta batches); checkpointed.
+        generator: for the method's own draws (augmentation); checkpointed.
         device: where the model lives.
         part: what this process has of every batch.
+        streams: of meta batches; checkpointed.
     """
 
     config: RunConfig
@@ -49,11 +50,14 @@ class Task:
     generator: torch.Generator
     device: torch.device
     part: Part = ALONE
+    streams: list[Stream] = field(default_factory=list)
 
     def meta_batches(self) -> Iterator[Batch]:
         """Batches of the meta set without end, in the size of the config's `clp`."""
+        seed = self.config.seed + 1_000_003 * (1 + len(self.streams))
         size = self.config.clp.meta_batch_size
-        return endless_batches(self.data.meta, size, self.generator, self.device, self.part)
+        self.streams.append(Stream(self.data.meta, size, seed, self.device, self.part))
+        return self.streams[-1]
 
     @cached_property
     def classifier(self) -> Classifier:

@@ -299,6 +299,7 @@ class Trainer:
                 "optimizer": self.optimizer.state_dict(),
                 "schedule": self.schedule.state_dict(),
                 "method": self.method.state_dict(),
+                "streams": [stream.state_dict() for stream in self.method.task.streams],
                 "epoch": self.epoch,
                 "steps_in_epoch": self.steps_in_epoch,
                 "means": self.means.state_dict(),
@@ -338,6 +339,9 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.method.load_state_dict(state["method"])
+        # none in those of a version that drew meta batches along with everything else
+        for stream, own in zip(self.method.task.streams, state.get("streams", ()), strict=False):
+            stream.load_state_dict(own)
         self.epoch, self.steps_in_epoch = state["epoch"], state["steps_in_epoch"]
         self.means.load_state_dict(state["means"])
         self.history, self.best = state["history"], state["best"]
