@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import causalogit
 from causalogit.config import config_from_dict
 from causalogit.evaluate.metrics import classification_metrics, predict
 from causalogit.train import train
@@ -30,6 +33,12 @@ def test_every_file_is_small_and_of_single_precision():
             assert file.stat().st_size < 50_000
             model = load_checkpoint(file)["model"]
             assert {value.dtype for value in model.values()} == {torch.float32}
+
+
+def test_a_run_of_every_version_is_kept():
+    changelog = (Path(__file__).parents[2] / "CHANGELOG.md").read_text()
+    released = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", changelog, re.MULTILINE)
+    assert {causalogit.__version__, *released} == {folder.name for folder in VERSIONS}
 
 
 @pytest.mark.parametrize("folder", VERSIONS, ids=lambda path: path.name)
