@@ -106,8 +106,8 @@ def alone_in(folder: Path, doing: str, name: str = LOCK) -> Iterator[None]:
     try:
         yield
     finally:
-        if made and [path.name for path in folder.iterdir()] == [name]:
-            with suppress(OSError):  # one that is not empty
+        with suppress(OSError):  # a folder that is not empty, or gone
+            if made and [path.name for path in folder.iterdir()] == [name]:
                 (folder / name).unlink()
                 for path in made:
                     path.rmdir()

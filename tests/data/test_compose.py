@@ -16,6 +16,7 @@ from causalogit.data.compose import SPLITS, ComposeConfig, compose
 from causalogit.data.compose.inputs import open_scene
 from causalogit.data.compose.paste import blend, paste
 from causalogit.data.compose.plan import place_counts, scene_shares
+from causalogit.files import LOCK
 from tests.data.pictures import SIZE, config_of, write_pictures
 
 
@@ -170,6 +171,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_same_seed_same_bytes(composed, pictures, tmp_path):
     (tmp_path / "again").mkdir()  # an empty folder is fine
+    (tmp_path / "again" / LOCK).touch()
     assert contents(compose(config_of(pictures), tmp_path / "again")) == contents(composed)
 
 

@@ -20,7 +20,7 @@ from causalogit.data.compose.describe import (
 from causalogit.data.compose.inputs import OnProgress, open_cut_out, open_scene, read_inputs
 from causalogit.data.compose.paste import paste
 from causalogit.data.compose.plan import Plan, make_plan
-from causalogit.files import require_vacant
+from causalogit.files import LOCK, require_vacant
 
 
 def compose(config: ComposeConfig, out: Path, on_progress: OnProgress | None = None) -> Path:
@@ -48,6 +48,7 @@ def compose(config: ComposeConfig, out: Path, on_progress: OnProgress | None = N
     temporary = target.with_name(f".{target.name}.{uuid4().hex}")
     try:
         _write(config, plan, temporary, on_progress)
+        (target / LOCK).unlink(missing_ok=True)
         temporary.rename(target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
