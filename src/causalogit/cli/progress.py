@@ -25,7 +25,9 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:.0f} {self.unit}/s")
+        if speed is None:
+            return Text("")
+        return Text(f"{speed:.{0 if speed >= 10 else 1}f} {self.unit}/s")
 
 
 @contextmanager
