@@ -9,7 +9,7 @@ from torch.func import functional_call, jvp
 from torch.nn import functional as F
 
 from causalogit.core import Classifier
-from causalogit.models import MODELS, CifarResNet, LeNet, WideResNet, build_model
+from causalogit.models import MODELS, CifarResNet, LeNet, MaskNet, WideResNet, build_model
 
 QUICK = [name for name in MODELS if name != "wrn28_10"]
 
@@ -127,3 +127,17 @@ def test_no_such_depth(depth):
         WideResNet(depth, 2, 10)
     with pytest.raises(ValueError, match="of width 0"):
         WideResNet(16, 0, 10)
+
+
+@pytest.mark.parametrize(
+    ("size", "seen"), [((28, 28), (28, 28)), ((65, 130), (64, 128)), ((224, 160), (90, 64))]
+)
+def test_large_images_are_looked_at_from_further_away_for_their_masks(size, seen):
+    net, looked_at = MaskNet(3), []
+    net.down[0].register_forward_pre_hook(lambda _, given: looked_at.append(given[0].shape[2:]))
+    images = torch.rand(2, 3, *size)
+    logits = net(images)
+    assert logits.shape == (2, 1, *size)
+    assert looked_at == [seen]
+    logits.mean().backward()
+    assert all(p.grad is not None for p in net.parameters())
