@@ -184,12 +184,19 @@ def test_rows_of_a_table_are_checked_before_anything_is_made(photos, tmp_path, n
         make_masks(MasksConfig(str(table), mask_path=photos), tmp_path / "out")
 
 
-def test_a_box_outside_of_its_photo(photos, tmp_path):
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ("1 2 300 30", "the box 1 2 300 30 is not inside of the image's 48 x 40"),
+        ("-1 2 30 30", "the box -1 2 30 30 is not inside of the image's 48 x 40"),
+        ("30 2 20 30", "the box 30 2 20 30 ends before it begins: give x0 y0 x1 y1, not a width"),
+        ("30 2 40 2", "the box 30 2 40 2 ends before it begins"),
+    ],
+)
+def test_a_box_that_is_none_of_its_photo(box, message, photos, tmp_path):
     table = tmp_path / "t.csv"
-    table.write_text("image,label,box\nphotos/cat/00.png,cat,1 2 300 30\n")
-    with pytest.raises(
-        ValueError, match=r"the box 1 2 300 30 is not inside of the image's 48 x 40"
-    ):
+    table.write_text(f"image,label,box\nphotos/cat/00.png,cat,{box}\n")
+    with pytest.raises(ValueError, match=message):
         make_masks(MasksConfig(str(table)), tmp_path / "out")
 
 

@@ -178,15 +178,17 @@ def check_box(box: Box, full_size: tuple[int, int]) -> None:
     """Whether a box lies inside of its photo.
 
     Raises:
-        Unusable: it does not.
+        Unusable: it does not, or it is none.
     """
     width, height = full_size
     left, top, right, bottom = box
-    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+    told = " ".join(f"{value:g}" for value in box)
+    if right <= left or bottom <= top:
         raise Unusable(
-            f"the box {' '.join(f'{value:g}' for value in box)} is not inside of the image's "
-            f"{width} x {height} pixels"
+            f"the box {told} ends before it begins: give x0 y0 x1 y1, not a width and a height"
         )
+    if left < 0 or top < 0 or right > width or bottom > height:
+        raise Unusable(f"the box {told} is not inside of the image's {width} x {height} pixels")
 
 
 def box_mask(box: Box, full_size: tuple[int, int]) -> Image.Image:
