@@ -183,11 +183,11 @@ def check_box(box: Box, full_size: tuple[int, int]) -> None:
     width, height = full_size
     left, top, right, bottom = box
     told = " ".join(f"{value:g}" for value in box)
-    if right <= left or bottom <= top:
+    if not (left < right and top < bottom):  # also where a number is nan
         raise Unusable(
             f"the box {told} ends before it begins: give x0 y0 x1 y1, not a width and a height"
         )
-    if left < 0 or top < 0 or right > width or bottom > height:
+    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
         raise Unusable(f"the box {told} is not inside of the image's {width} x {height} pixels")
 
 
