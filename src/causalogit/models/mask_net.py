@@ -26,7 +26,7 @@ class MaskNet(nn.Module):
     `forward` maps `(B, channels, H, W)` to logits of the mask, `(B, 1, H, W)`.
     """
 
-    def __init__(self, channels: int = 3, side: int = 64) -> None:
+    def __init__(self, channels: int = 3, side: int = 48) -> None:
         super().__init__()
         self.side = side
         self.down = nn.ModuleList([_block(channels, 16), _block(16, 32), _block(32, 64)])

@@ -172,11 +172,24 @@ def test_a_box_is_a_mask(tmp_path, noise):
             assert found[y, x] == (255 if 1 <= x < 4 and 2 <= y < 5 else 0)
 
 
+NAN, OUTSIDE, REVERSED = float("nan"), "is not inside of the image's 6 x 6 pixels", "ends before"
+
+
 @pytest.mark.parametrize(
-    "box", [(-1, 0, 3, 3), (0, 0, 7, 3), (0, 0, 3, 7), (3, 0, 3, 3), (3, 3, 1, 5), (0, -2, 3, 3)]
+    ("box", "message"),
+    [
+        ((-1, 0, 3, 3), OUTSIDE),
+        ((0, 0, 7, 3), OUTSIDE),
+        ((0, 0, 3, 7), OUTSIDE),
+        ((0, -2, 3, 3), OUTSIDE),
+        ((3, 0, 3, 3), REVERSED),
+        ((3, 3, 1, 5), REVERSED),
+        ((NAN, 0, 3, 3), REVERSED),
+        ((0, 0, 3, NAN), REVERSED),
+    ],
 )
-def test_a_box_outside_of_the_image_is_refused(tmp_path, noise, box):
-    with pytest.raises(Unusable, match="is not inside of the image's 6 x 6 pixels"):
+def test_what_is_no_box_of_the_image_is_refused(tmp_path, noise, box, message):
+    with pytest.raises(Unusable, match=message):
         pixels(save(tmp_path / "a.png", noise), 6, box=box)
 
 
