@@ -1,6 +1,7 @@
 """Where the time of a step goes, what the least is that it could take, and what is left.
 
-    python -m benchmarks.profile [--models resnet32] [--rounds 15] [--threads 1]
+    python -m benchmarks.profile [--models resnet32] [--rounds 15] [--threads 1] \
+        [--ways channels-last]
 
 Times every pass of a step by itself, and whole steps, in turn on one machine. Writes the tables of
 docs/results/profile.
@@ -128,7 +129,7 @@ def measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
     jobs = passes(make(), batch, meta)
     for title, scheme in STEPS.items():
         jobs[title] = partial(stepper(scheme, make(), meta), *batch)
-        for way in OTHER_WAYS:
+        for way in options.ways:
             jobs[f"{title}, {way}"] = in_another_way(way, scheme, make(), batch, meta)
     times: dict[str, list[float]] = {job: [] for job in jobs}
     for number in range(-1, options.rounds):
@@ -198,7 +199,8 @@ def ways_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = [["step", *(row["model"] for row in rows)], ["---"] * (len(rows) + 1)]
     for title in STEPS:
         for name in (title, *(f"{title}, {way}" for way in OTHER_WAYS)):
-            lines.append([name, *(f"{row['plain_steps'][name]:.2f}" for row in rows)])
+            found = [row["plain_steps"].get(name) for row in rows]
+            lines.append([name, *("–" if own is None else f"{own:.2f}" for own in found)])
     return markdown(lines)
 
 
@@ -209,6 +211,7 @@ def main() -> None:
     )
     parser.add_argument("--models", nargs="+", choices=list(models(quick=False)))
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--ways", nargs="+", choices=OTHER_WAYS, default=OTHER_WAYS)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
