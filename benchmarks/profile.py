@@ -200,7 +200,7 @@ def ways_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     for title in STEPS:
         for name in (title, *(f"{title}, {way}" for way in OTHER_WAYS)):
             found = [row["plain_steps"].get(name) for row in rows]
-            lines.append([name, *("–" if own is None else f"{own:.2f}" for own in found)])
+            lines.append([name, *("\N{EN DASH}" if own is None else f"{own:.2f}" for own in found)])
     return markdown(lines)
 
 
