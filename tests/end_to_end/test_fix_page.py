@@ -1,4 +1,4 @@
-"""A classifier of coloured digits, fixed in two epochs, and the page of it in a real browser."""
+"""A classifier of coloured digits, fixed in three epochs, and the page of it in a real browser."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def fixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run, out = root / "run", root / "fix"
     train = ["train", "--method", "erm", "--out", str(run), "--optimizer.epochs", "6"]
     assert main(train) == 0
-    quick = ["--optimizer.epochs", "2", "--optimizer.batch_size", "16"]
+    quick = ["--optimizer.epochs", "3", "--optimizer.batch_size", "16"]
     quick += ["--attention", "10", "--device", "cpu"]
     assert main(["fix", str(run / "last.ckpt"), "--out", str(out), *quick]) == 0
     return out
@@ -30,9 +30,9 @@ def test_it_goes_by_the_digit_now(fixed):
     told = json.loads((fixed / "fix.json").read_text())
     assert told["before"]["verdict"]["word"] == "relies"
     assert told["reliance"]["difference"]["high"] < -0.2
-    assert told["accuracy"]["difference"]["low"] > 0.1
+    assert told["accuracy"]["difference"]["low"] > 0.2
     assert told["outcome"]["word"] in ("fixed", "better", "mixed")
-    # after two epochs the worst group may still be where it was: then nothing is said to be closed
+    # after three epochs the worst group may still be where it was: then nothing is said to be closed
     assert ("is closed" in told["outcome"]["last"]) == (told["gap"]["less"]["low"] > 0)
     assert told["seen"] == "no"  # the run had kept its test digits apart, with the same seed
     assert told["photos"] == 1000
