@@ -19,6 +19,29 @@ from causalogit.core.characteristics import THE_TEN
 from .nets import OPTIMIZERS, batch, virtual_step
 from .perturbers import keep, masks_for, perturber, remove, said_of
 
+
+def net() -> nn.Sequential:
+    """No dropout, whose draws are each process's own."""
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(36, 6), nn.Tanh(), nn.Linear(6, 3)
+    )
+
+
+def normalised() -> nn.Sequential:
+    """Batch norm of images and of features, with weights and without, with and without memory."""
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.Tanh(),
+        nn.BatchNorm2d(4, affine=False, momentum=None),
+        nn.Flatten(),
+        nn.Linear(36, 6),
+        nn.BatchNorm1d(6, track_running_stats=False),
+        nn.Tanh(),
+        nn.Linear(6, 3),
+    )
+
+
 STEPS = 4
 CASES: dict[str, dict[str, Any]] = {
     "vector": {},
@@ -34,6 +57,10 @@ CASES: dict[str, dict[str, Any]] = {
     "meta_weight": {"meta_weight": 0.7},
     "saliency": {"saliency_weight": 0.3},
     "clipped": {"limit": 1e-4},
+    "normalised": {"net": normalised},
+    "normalised, adam": {"net": normalised, "optimizer": "adam", "meta_weight": 0.7},
+    "normalised, lagged": {"net": normalised, "lagged": True, "saliency_weight": 0.3},
+    "normalised, last_layer": {"net": normalised, "solver": "last_layer"},
 }
 
 
@@ -43,18 +70,11 @@ def device() -> str:
     return "cpu"
 
 
-def net() -> nn.Sequential:
-    """No batch norm, whose statistics are each process's own, and no dropout."""
-    return nn.Sequential(
-        nn.Conv2d(2, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(36, 6), nn.Tanh(), nn.Linear(6, 3)
-    )
-
-
 def trained(case: dict[str, Any], part: Callable[[Tensor], Tensor]) -> dict[str, Any]:
     """Weights after a few steps, and what is said of the last: by one process, with its parts."""
     options = dict(case)
     torch.manual_seed(0)
-    model = net()
+    model = options.pop("net", net)()
     form, names = options.pop("form", "vector"), options.get("characteristics", THE_TEN)
     optimizer = OPTIMIZERS[options.pop("optimizer", "sgd")](model)
     limit, pace = options.pop("limit", None), Pace(options.pop("pace", 1.0))
@@ -162,7 +182,7 @@ def test_what_cannot_be_shared_is_refused(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if "net" not in case])
 def test_a_batch_in_pieces_is_the_whole(name: str) -> None:
     whole = trained(CASES[name], lambda part: part)
     pieces = trained({**CASES[name], "pieces": 3}, lambda part: part)

@@ -32,7 +32,7 @@ def test_it_goes_by_the_digit_now(fixed):
     assert told["reliance"]["difference"]["high"] < -0.2
     assert told["accuracy"]["difference"]["low"] > 0.2
     assert told["outcome"]["word"] in ("fixed", "better", "mixed")
-    # after three epochs the worst group may still be where it was: then nothing is said to be closed
+    # so early the worst group may still be where it was: then nothing is said to be closed
     assert ("is closed" in told["outcome"]["last"]) == (told["gap"]["less"]["low"] > 0)
     assert told["seen"] == "no"  # the run had kept its test digits apart, with the same seed
     assert told["photos"] == 1000

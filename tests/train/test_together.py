@@ -38,10 +38,11 @@ RUNS = {
     "meta_lp": replace(CONFIG, method="meta_lp"),
     "clp_factual": replace(CONFIG, method="clp_factual"),
     "draws": replace(CONFIG, model=DRAWS),
+    "resnet8": replace(CONFIG, model="resnet8"),
 }
-EQUAL = {"erm": 1e-5, "class_balanced": 1e-5, "meta_lp": 1e-3}
+EQUAL = {"erm": 1e-5, "class_balanced": 1e-5, "meta_lp": 1e-3, "resnet8": 1e-3}
 """Those that draw nothing besides the order of images, which is the same for one process, and how
-far rounding takes their weights; the first steps of Adam enlarge it."""
+far rounding takes their weights; the first steps of Adam and batch norm enlarge it."""
 
 
 class Stopped(Exception):
@@ -120,8 +121,8 @@ def test_a_stopped_run_goes_on_bit_for_bit(name: str, folder: Path) -> None:
         assert torch.equal(value, whole[key]), key
 
 
-def test_all_look_with_the_running_statistics_of_the_first(folder: Path) -> None:
-    """Each has those of its own images; what is kept of an epoch is the first one's model."""
+def test_all_look_with_what_the_first_one_remembers(folder: Path) -> None:
+    """A layer of the model remembers the images of its process: the first one's is kept."""
     best = RunFolder(folder / "draws").best("accuracy/mean")
     model, _, data = load_model(best)
     epoch = load_checkpoint(best)["epoch"]
@@ -153,7 +154,7 @@ def test_other_commands_are_for_one_process(
     assert "start it without torchrun" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", EQUAL)
+@pytest.mark.parametrize("name", [name for name in EQUAL if name != "resnet8"])
 def test_a_run_in_pieces_learns_the_same(name: str, tmp_path: Path) -> None:
     pieces = replace(CONFIG.optimizer, pieces=3)
     train(RUNS[name], tmp_path / "whole")

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
+from causalogit.core.batch_norm import whole_batch_norm
+
 Parameters = Mapping[str, Tensor]
 
 
@@ -41,7 +43,8 @@ class Classifier:
     """Gives logits and penultimate features of any `nn.Module` that ends in an `nn.Linear`.
 
     The module itself is never changed: features are caught by a hook that lives for one call, and
-    `probe` evaluates it at other weights without touching its buffers or the random state.
+    `probe` evaluates it at other weights without touching its buffers or the random state. In
+    several processes its batch norms, while they train, see the parts of all.
 
     Args:
         model: maps images `(B, ...)` to logits `(B, C)`.
@@ -83,7 +86,8 @@ class Classifier:
             lambda _, args, output: caught.append((args[0], output))
         )
         try:
-            logits = self.model(images)
+            with whole_batch_norm():
+                logits = self.model(images)
         finally:
             hook.remove()
         name = type(self.model).__name__
@@ -133,7 +137,8 @@ class Classifier:
             parts = images.chunk(self.pieces)
             return torch.cat([self.probe(parameters, part) for part in parts])
         buffers = {n: b.clone() for n, b in self.model.named_buffers()}
-        logits: Tensor = functional_call(self.model, (dict(parameters), buffers), (images,))
+        with whole_batch_norm():
+            logits: Tensor = functional_call(self.model, (dict(parameters), buffers), (images,))
         return logits
 
     def buffer_state(self) -> Callable[[], None]:

@@ -44,7 +44,7 @@ class CausalLogitPerturbation:
     network of the form `weight`, and read "w * CE(u, y), w of mean 1" for "CE(u + delta, y)".
 
     In several processes (`torch.distributed`) each gives its part of every batch and of the meta
-    batches: together they do what one process would with the whole, batch norm aside.
+    batches: together they do what one process would with the whole.
 
     Args:
         model: any `nn.Module` that ends in `nn.Linear(d, num_classes)`.

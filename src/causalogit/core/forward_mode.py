@@ -12,12 +12,12 @@ norm apart into elementary operations. Here
   whose first two terms are a batch norm with weights gamma' and beta', and whose last is its
   backward pass, because J, the Jacobian of x^, is symmetric.
 
-Both are exact. Everything else is left to `torch.func.jvp`.
+Both are exact. Everything else is left to `torch.func.jvp`; `core/batch_norm.py` has the batch
+norm of several processes.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,33 +25,14 @@ import torch
 from torch import Tensor
 from torch.autograd.forward_ad import make_dual, unpack_dual
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
-Function = Callable[..., Any]
+from causalogit.core.calls import Calls, Function
 
 PRODUCTS = frozenset({F.conv1d, F.conv2d, F.conv3d, F.linear})
 """Linear in their input and in their weight, called with (input, weight, bias, ...)."""
 
 
-class _Calls(TorchFunctionMode, ABC):
-    """Sees every call of a function of PyTorch inside."""
-
-    def __torch_function__(
-        self,
-        func: Function,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        """As PyTorch calls it."""
-        return self.call(func, args, kwargs or {})
-
-    @abstractmethod
-    def call(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What the call is to give."""
-
-
-class Tape(_Calls):
+class Tape(Calls):
     """Remembers what the convolutions and linear layers give that are called inside.
 
     The graph of a forward pass holds most of these tensors anyway.
@@ -69,7 +50,7 @@ class Tape(_Calls):
         return out
 
 
-class Replay(_Calls):
+class Replay(Calls):
     """Forward mode for the same calls again, in the same order, inside `torch.func.jvp`.
 
     Args:

@@ -35,7 +35,6 @@ from causalogit.train.together import (
     gathered_objects,
     part_of,
     predict_together,
-    prepared,
 )
 
 OnStep = Callable[[int, int], None]
@@ -76,7 +75,7 @@ class Trainer:
             mean=config.mean,
             std=config.std,
         )
-        self.model: nn.Module = prepared(self.fabric.to_device(model))
+        self.model: nn.Module = self.fabric.to_device(model)
         few = self.data.train.batch(torch.arange(2)).to(self.device)
         check_fit(self.model, few.images, config)
         self.optimizer = build_optimizer(self.model, config.optimizer)

@@ -52,18 +52,10 @@ def part_of(config: RunConfig) -> Part:
     return part
 
 
-def prepared(model: nn.Module) -> nn.Module:
-    """The model with batch norm over all processes, where there are several on GPUs."""
-    on_gpu = any(parameter.is_cuda for parameter in model.parameters())
-    if processes.count() > 1 and on_gpu:
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    return model
-
-
 def predict_together(model: nn.Module, split: Split, device: torch.device) -> Tensor:
     """Logits `(N, C)` of a whole split on the CPU, of which every process computes a part.
 
-    All take the running statistics of the first.
+    All take the buffers of the first, such as running statistics.
     """
     if processes.count() == 1:
         return predict(model, split, device)
