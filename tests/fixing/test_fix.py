@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 import causalogit
 from causalogit.cli.main import main
 from causalogit.config import DataConfig, OptimizerConfig
+from causalogit.files import alone_in
 from causalogit.fixing import SCHEMA
 from tests.auditing.test_checkpoint import write_onnx
 from tests.fixing.conftest import write_finder
@@ -181,6 +182,12 @@ def test_a_stopped_fix_goes_on_and_ends_alike(folder, monkeypatch):
     assert first == second
     one, other = ((folder / o / "model.safetensors").read_bytes() for o in ("whole", "fix"))
     assert one == other
+
+
+def test_a_second_one_at_once_is_refused_before_it_reads_anything(folder, capsys):
+    with alone_in(folder / "fix", "fixing a classifier"):
+        assert run("nothing:here", *MASKS) == 1
+    assert "another process is fixing a classifier in fix: wait" in capsys.readouterr().err
 
 
 def spoil_onnx(folder):

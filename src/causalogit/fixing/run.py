@@ -16,6 +16,7 @@ from causalogit.auditing import audit as run_audit
 from causalogit.auditing.journal import OnStep
 from causalogit.auditing.subject import of_module
 from causalogit.config import config_to_dict
+from causalogit.files import alone_in, sweep
 from causalogit.fixing.compare import (
     accuracy_change,
     class_changes,
@@ -65,37 +66,40 @@ def fix(
 
     Raises:
         ValueError: the classifier cannot be trained, or it and the photos do not fit; or `out`
-            holds another fix.
+            holds another fix, or another process is at it.
         Divergence: training left the numbers.
     """
     device = device or torch.device("cpu")
-    plan = make_plan(config, classifier, out, device, on_step)
-    settings = config.audit_config(plan.run.data, plan.run.seed)
-    start = plan.aligned.start.subject
-    first = _on(start, start.name, plan.aligned.start.whole, device)
-    before = _audited(first, plan, settings, out / "before", pictures, on_step)
-    size = plan.run.optimizer.batch_size
-    row = train(
-        plan.run,
-        out / "run",
-        resume=True,
-        on_step=on_step and (lambda done, total: on_step("training", done * size, total * size)),
-    )
-    checkpoint = _checkpoint(RunFolder(out / "run"), config)
-    module, _, _ = load_model(checkpoint)
-    few, _ = plan.samples.images.read(torch.arange(min(_CHECKED, len(plan.samples))))
-    last = _on(start, f"{start.name}, trained further", module, device)
-    after = _audited(last, plan, settings, out / "after", pictures, on_step)
-    names, order = plan.data.class_names, plan.aligned.order
-    model = write_model(out, module, plan.run.model, names, order, few, config.onnx)
-    epoch = int(load_checkpoint(checkpoint)["epoch"])
-    fixed = _fixed(plan, before, after, model, epoch=epoch, title=row["title"])
-    if pictures:
-        series = take_pictures((first, last), plan.samples.images, (before, after), names)
-        fixed = replace(fixed, pictures=series)
-        fixed.to_html(out / "fix.html")
-    fixed.to_json(out / "fix.json")
-    return fixed
+    with alone_in(out, "fixing a classifier"):
+        sweep(out)
+        plan = make_plan(config, classifier, out, device, on_step)
+        settings = config.audit_config(plan.run.data, plan.run.seed)
+        start = plan.aligned.start.subject
+        first = _on(start, start.name, plan.aligned.start.whole, device)
+        before = _audited(first, plan, settings, out / "before", pictures, on_step)
+        size = plan.run.optimizer.batch_size
+        row = train(
+            plan.run,
+            out / "run",
+            resume=True,
+            on_step=on_step
+            and (lambda done, total: on_step("training", done * size, total * size)),
+        )
+        checkpoint = _checkpoint(RunFolder(out / "run"), config)
+        module, _, _ = load_model(checkpoint)
+        few, _ = plan.samples.images.read(torch.arange(min(_CHECKED, len(plan.samples))))
+        last = _on(start, f"{start.name}, trained further", module, device)
+        after = _audited(last, plan, settings, out / "after", pictures, on_step)
+        names, order = plan.data.class_names, plan.aligned.order
+        model = write_model(out, module, plan.run.model, names, order, few, config.onnx)
+        epoch = int(load_checkpoint(checkpoint)["epoch"])
+        fixed = _fixed(plan, before, after, model, epoch=epoch, title=row["title"])
+        if pictures:
+            series = take_pictures((first, last), plan.samples.images, (before, after), names)
+            fixed = replace(fixed, pictures=series)
+            fixed.to_html(out / "fix.html")
+        fixed.to_json(out / "fix.json")
+        return fixed
 
 
 def _on(subject: Subject, name: str, module: nn.Module, device: torch.device) -> Subject:
