@@ -98,15 +98,8 @@ STUDY = choice(
         ours("no refit", refit=0.0),
         ours("refit 0.25", refit=0.25),
         ours("refit 1", refit=1.0),
-        ours("meta loss 0.3, refit 1", meta_weight=0.3, refit=1.0),
         ours("every 4th step", every=4),
-        ours("every 4th step, refit 1", every=4, refit=1.0),
-        ours("no pace", pace=1.0),
         ours("expert b", expert="background"),
-        ours("alpha to 3", network=network("expert", 3.0)),
-        ours("gated", network=network("expert", 1.0, gated=True)),
-        ours("and target 5, gated", network=network("expert_target", 5.0, gated=True)),
-        ours("contrast 1", network=network("contrast", 1.0, 1e-2), pace=1.0),
     ),
 )
 
