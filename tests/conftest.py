@@ -13,6 +13,7 @@ from hypothesis import settings
 from PIL import Image
 
 from causalogit.masks.download import kept_at
+from tests.devices import gpus_by_name_alone
 
 sys.path.append(str(Path(__file__).parents[1]))
 torch.set_num_threads(1)
@@ -20,6 +21,13 @@ torch.set_num_threads(1)
 # the same examples everywhere and always, on machines of any speed
 settings.register_profile("stable", derandomize=True, deadline=None, database=None)
 settings.load_profile("stable")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def same_on_every_machine() -> Iterator[None]:
+    """A GPU changes nothing but where a test asks for it."""
+    with gpus_by_name_alone():
+        yield
 
 
 @pytest.fixture(autouse=True)

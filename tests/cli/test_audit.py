@@ -16,6 +16,7 @@ from PIL import Image
 from causalogit.cli.main import main
 from tests.auditing.conftest import make_samples
 from tests.auditing.test_checkpoint import write_onnx
+from tests.devices import needs_gpu
 
 QUICK = ["--attention", "4", "--device", "cpu"]
 
@@ -87,6 +88,17 @@ def test_a_run_of_ours_on_its_own_test_set(tmp_path, capsys):
     assert found["overall"]["as_is"]["value"] == pytest.approx(row["last"]["accuracy/test_mean"])
     assert found["verdict"]["word"] == "relies"  # on the colour, which goes with the digits
     assert found["object_name"] == "digit"
+
+
+@needs_gpu
+def test_a_gpu_says_what_the_cpu_does(folder):
+    told = []
+    for device in ("cpu", "cuda"):
+        command = ["audit", "discs:make", *PHOTOS, *QUICK, "--device", device, "--out", device]
+        assert main(command) == 0
+        told.append(json.loads((folder / device / "audit.json").read_text())["overall"])
+    for name in ("as_is", "reliance"):
+        assert told[1][name] == pytest.approx(told[0][name], abs=1e-3)
 
 
 def test_a_table_with_boxes_and_a_split(folder):

@@ -19,6 +19,7 @@ from causalogit.config import DataConfig, OptimizerConfig
 from causalogit.files import alone_in
 from causalogit.fixing import SCHEMA
 from tests.auditing.test_checkpoint import write_onnx
+from tests.devices import DEVICES
 from tests.fixing.conftest import write_finder
 
 PHOTOS = ["--data.source", "photos", "--data.image_size", "24"]
@@ -38,8 +39,9 @@ def found(folder, out="fix"):
     return json.loads((folder / out / "fix.json").read_text())
 
 
-def test_the_default_recipe_makes_it_go_by_the_object(folder, capsys):
-    assert run("discs:make", *MASKS) == 0
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_default_recipe_makes_it_go_by_the_object(folder, capsys, device):
+    assert run("discs:make", *MASKS, "--device", device) == 0
     printed = " ".join(capsys.readouterr().out.split())
     told = found(folder)
     jsonschema.validate(told, json.loads(SCHEMA.read_text()))

@@ -20,6 +20,7 @@ from causalogit.inpainting.critic import Critic, critic_loss
 from causalogit.inpainting.holes import drawn_holes
 from causalogit.inpainting.train import Training
 from causalogit.methods import run_data
+from tests.devices import needs_gpu
 
 CONFIG = InpaintingConfig(
     DataConfig(attribute=AttributeConfig(kind="scene")), steps=4, batch_size=4, width=2
@@ -64,6 +65,16 @@ def test_no_pixel_of_an_object_is_learned_from(data):
     (one, told), (other, told_other) = networks
     assert told == told_other
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@needs_gpu
+def test_a_gpu_learns_what_the_cpu_does(tmp_path):
+    reports = [
+        train_inpainter(replace(CONFIG, device=device), tmp_path / device)
+        for device in ("cpu", "cuda")
+    ]
+    errors = [report["held_out"]["inpainter"] for report in reports]
+    assert errors[1] == pytest.approx(errors[0], rel=0.05)
 
 
 def test_a_stopped_training_goes_on(tmp_path, monkeypatch):

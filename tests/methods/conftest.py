@@ -39,16 +39,16 @@ def train_on(task: Task, sizes: Sequence[int] | None = None, *, blind: bool = Fa
 
 @pytest.fixture
 def make_task() -> Callable[..., Task]:
-    def make(**options: object) -> Task:
+    def make(device: str = "cpu", **options: object) -> Task:
         config = replace(RunConfig(), **options)
-        model = build_model("lenet", 5, 3, seed=0)
+        model = build_model("lenet", 5, 3, seed=0).to(device)
         return Task(
             config,
             few_digits(),
             model,
             build_optimizer(model, config.optimizer),
             torch.Generator().manual_seed(0),
-            torch.device("cpu"),
+            torch.device(device),
         )
 
     return make

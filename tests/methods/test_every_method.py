@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from causalogit.data import InMemory
 from causalogit.methods import BUDGETS, METHODS, build_method, find_method
+from tests.devices import needs_gpu
 
 
 def batches(task, count=3):
@@ -36,6 +37,21 @@ def test_step_moves_the_weights_and_repeats_itself(name, make_task):
         assert not torch.equal(weights(task.model), before)
         results.append(weights(task.model))
     assert torch.equal(*results)
+
+
+@needs_gpu
+@pytest.mark.parametrize("name", METHODS)
+def test_steps_on_a_gpu_are_those_of_the_cpu(name, make_task, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    results = []
+    for device in ("cpu", "cuda"):
+        task = make_task(device, method=name)
+        method = build_method(task)
+        for batch in batches(task, 2):
+            method.step(batch.to(task.device))
+        method.finish(task.model)
+        results.append(weights(task.model).cpu())
+    assert torch.allclose(*results, rtol=0, atol=5e-3)  # a step of Adam for a gradient of nearly 0
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -109,7 +109,8 @@ def test_killed_and_resumed_equals_uninterrupted(method, steps, tiny, tmp_path):
 
 
 @pytest.mark.parametrize("accelerator", DEVICES)
-def test_what_a_model_draws_is_drawn_on_after_a_kill(accelerator, tiny, tmp_path):
+def test_what_a_model_draws_is_drawn_on_after_a_kill(accelerator, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
     config = tiny(method="erm", model=DRAWS, accelerator=accelerator, checkpoint_every=6)
     _check_resumed(config, 20, tmp_path)
 

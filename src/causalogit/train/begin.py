@@ -16,16 +16,22 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
+def automatic() -> str:
+    """What "auto" is: a GPU of NVIDIA or AMD where there is one.
+
+    Not Apple's: it has no float64, which class statistics need.
+    """
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def find_device(name: str) -> torch.device:
-    """A device by its name; "auto" is the GPU where there is one.
+    """A device by its name, or "auto".
 
     Raises:
         ValueError: it cannot be used here.
     """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.empty(0, device=name).device
+        return torch.empty(0, device=automatic() if name == "auto" else name).device
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"device '{name}' cannot be used here: set it to auto") from error
 
@@ -40,9 +46,7 @@ def make_fabric(config: RunConfig) -> Fabric:
     """
     from lightning_fabric import Fabric  # seconds that only training has to wait for
 
-    accelerator = config.accelerator
-    if accelerator == "auto":  # not Apple's GPU: it has no float64, which class statistics need
-        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    accelerator = automatic() if config.accelerator == "auto" else config.accelerator
     try:
         if started_together() == 1:
             return Fabric(accelerator=accelerator, devices=1, precision=config.precision)
