@@ -93,6 +93,7 @@ def test_wrong_values_give_one_sentence_and_code_1(arguments, message, tmp_path,
         (["train", "--clp.solver", "exakt"], "clp.solver"),
         (["trane"], "trane"),
         (["train", "--seed", "one"], "seed"),
+        (["train", "--mean", "0.5"], "Expected a list, in quotes, as '[A, B]'. Got value: 0.5"),
     ],
 )
 def test_unknown_options_are_refused_by_name(arguments, message, capsys):

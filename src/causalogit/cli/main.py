@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from jsonargparse import ArgumentParser, Namespace
@@ -39,9 +39,18 @@ _CONFIGS: dict[str, type[Section]] = {
 """What the options of a command make up, by its name."""
 
 
+class _Parser(ArgumentParser):
+    """Names the type of a list as people do, and shows how one is written."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """As the parser that it is, which ends the program."""
+        shown = "a list, in quotes, as '[A, B]'"
+        super().error(message.replace("a <class 'tuple'>", shown), ex)
+
+
 def build_parser() -> ArgumentParser:
     """The parser of the command `causalogit`."""
-    parser = ArgumentParser(
+    parser = _Parser(
         prog="causalogit",
         description="Image classifiers that rely on the object, not on its background.",
     )
@@ -78,20 +87,20 @@ def build_parser() -> ArgumentParser:
     subcommands.add_subcommand("masks", masks, help="make masks of photos, and look at them")
     _add_classifier_commands(subcommands)
 
-    inpainter = ArgumentParser(description="Make the fill that paints the background on.")
+    inpainter = _Parser(description="Make the fill that paints the background on.")
     subcommands.add_subcommand("inpainter", inpainter, help="train what takes objects out")
     _add_inpainter_actions(inpainter)
 
-    methods = ArgumentParser(description=commands.methods.__doc__)
+    methods = _Parser(description=commands.methods.__doc__)
     subcommands.add_subcommand("methods", methods, help="list the methods and their budgets")
 
-    presets = ArgumentParser(description=commands.presets.__doc__)
+    presets = _Parser(description=commands.presets.__doc__)
     subcommands.add_subcommand("presets", presets, help="list the configs of the paper's set-ups")
 
-    data = ArgumentParser(description="List and make data sets.")
+    data = _Parser(description="List and make data sets.")
     subcommands.add_subcommand("data", data, help="list and make data sets")
     actions = data.add_subcommands(required=True, dest="action")
-    sources = ArgumentParser(description=commands.data_sources.__doc__)
+    sources = _Parser(description=commands.data_sources.__doc__)
     actions.add_subcommand("sources", sources, help="list the data sets and where they must lie")
     compose = _parser(commands.data_compose.__doc__, "data compose")
     compose.add_argument("--out", type=str, default="composed", help="folder of the set")
@@ -144,7 +153,7 @@ def _add_classifier_commands(subcommands: Any) -> None:
     subcommands.add_subcommand("fix", fix, help="train a classifier until it goes by the object")
 
 
-def _add_inpainter_actions(parser: ArgumentParser) -> None:
+def _add_inpainter_actions(parser: _Parser) -> None:
     actions = parser.add_subcommands(required=True, dest="action")
     train = _parser(commands.inpainter_train.__doc__, "inpainter train")
     train.add_argument("--out", type=str, default="inpainter", help="folder of the file")
@@ -181,9 +190,9 @@ def _remedy(error: Exception) -> str:
     return ": make room on the disk, then give the same command again" if full else ""
 
 
-def _parser(description: str | None, command: str = "COMMAND") -> ArgumentParser:
+def _parser(description: str | None, command: str = "COMMAND") -> _Parser:
     # the generated usage names every option, and would bury an error message
-    parser = ArgumentParser(description=description, usage=f"causalogit {command} [options]")
+    parser = _Parser(description=description, usage=f"causalogit {command} [options]")
     parser.add_argument(
         "--config",
         action="config",
@@ -207,7 +216,7 @@ def _split_config(word: str) -> list[str]:
     return word.split("=", 1) if word.startswith("--config=") else [word]
 
 
-def _run_parser(description: str | None, skip: set[str | int] | None = None) -> ArgumentParser:
+def _run_parser(description: str | None, skip: set[str | int] | None = None) -> _Parser:
     parser = _parser(description)
     parser.add_class_arguments(RunConfig, skip=skip)
     return parser
