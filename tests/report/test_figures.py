@@ -92,6 +92,8 @@ def test_pictures() -> None:
     assert lit.shape == large.shape == (3, 160, 160)
     torch.testing.assert_close(lit[:, :, 120:], large[:, :, 120:])
     assert lit[:, :, :40].amax() < 0.3
+    nowhere = spotlight(image, torch.zeros(4, 4))
+    torch.testing.assert_close(nowhere, large.mean(0, keepdim=True).expand(3, -1, -1))
     assert encode(large).startswith(b"\x89PNG")
     assert magnified(torch.rand(1, 300, 200)).shape == (3, 160, 107)
     assert picture(image).startswith("data:image/png;base64,")

@@ -53,13 +53,17 @@ def magnified(image: Tensor) -> Tensor:
 
 
 def spotlight(image: Tensor, attention: Tensor) -> Tensor:
-    """The image as the model weighs it: lit where its attention is, a grey shade elsewhere.
+    """The image as the model weighs it: lit where its attention is, a dark shade elsewhere.
+
+    Where it is nowhere, the image is grey: black would look like a fault.
 
     Args:
         image: `(K, H, W)` in [0, 1].
         attention: `(H, W)` in [0, 1].
     """
     rgb = magnified(image)
+    if not attention.any():
+        return rgb.mean(0, keepdim=True).expand_as(rgb)
     light = F.interpolate(attention[None, None], rgb.shape[1:], mode="bilinear")[0].clamp(0, 1)
     light = light**0.7  # the eye tells dark shades apart badly
     shade = _DARK + 0.16 * rgb.mean(0, keepdim=True)
