@@ -9,7 +9,7 @@ import torch
 
 from causalogit.config import DataConfig, RunConfig
 from causalogit.data import build_data
-from causalogit.data.images import Unmasked
+from causalogit.data.images import Found, Masked, Unmasked
 from causalogit.methods import learned_masks, run_data
 
 CPU = torch.device("cpu")
@@ -44,6 +44,20 @@ def test_they_depend_on_the_seed_alone(monkeypatch):
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_masks_that_do_not_fit_in_memory_are_found_anew_and_the_same(monkeypatch):
+    monkeypatch.setattr(learned_masks, "STEPS", 5)
+    kept, anew = (run_data(config_with(memory=memory), CPU).train for memory in (2048, 0))
+    assert isinstance(kept.images, Masked)
+    assert isinstance(anew.images, Found)
+    masks = kept.batch(SOME).masks
+    monkeypatch.setattr(learned_masks, "_found", lambda *_: None)  # kept are those that were found
+    again = kept.batch(SOME).masks
+    monkeypatch.undo()
+    monkeypatch.setattr(learned_masks, "STEPS", 5)
+    assert torch.equal(again, masks)
+    assert torch.equal(anew.batch(SOME).masks, masks)
 
 
 def test_nothing_is_learned_where_no_mask_is_asked_for(monkeypatch):

@@ -115,8 +115,8 @@ class DataConfig(Section, prefix="data."):
         path: where a named data set lies, in place of its download.
         image_size: pixels of a side, for photos (the short side is resized, the middle kept); null
             for the source's default (photos: 224).
-        memory: MiB of decoded photos that are kept; a set that needs more is decoded anew at every
-            read.
+        memory: MiB of decoded photos that are kept, and of masks that are learned; a set that needs
+            more is decoded, and its masks are found, anew at every read.
         masks: masks that training images have: their exact outline, its box, the outline dilated or
             eroded by 2 pixels or shifted by 3; a box in the centre of every image, for sources
             without masks ("centre"); or what a small network finds that has learned the masks of

@@ -135,6 +135,24 @@ class Masked(_View):
         return images, self.masks(masks, index)
 
 
+class Found(_View):
+    """Images with masks that are found in them, at every reading anew: `(images) -> masks`."""
+
+    def __init__(self, images: Images, find: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(images)
+        self.find = find
+
+    @property
+    def has_masks(self) -> bool:
+        """True."""
+        return True
+
+    def read(self, index: Tensor) -> Pixels:
+        """Images, and what is found in them."""
+        images, _ = self.base.read(index)
+        return images, self.find(images)
+
+
 class Unmasked(_View):
     """Images without their masks, of which some are missing."""
 

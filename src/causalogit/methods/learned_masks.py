@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LinearLR
 from causalogit.augment import Factual, MixedRand, RandomColour
 from causalogit.config import RunConfig
 from causalogit.data import Batch, Data, Split, build_data, endless_batches
-from causalogit.data.images import Masked, as_float
+from causalogit.data.images import Found, Masked, as_float
 from causalogit.models import MaskNet, seeded
 
 STEPS = 600
@@ -25,7 +25,8 @@ BATCH = 32
 def run_data(config: RunConfig, device: torch.device) -> Data:
     """The splits of a run; with `data.masks` "learned", training images have masks from the meta's.
 
-    The network is trained when the first mask is asked for, and not where none ever is.
+    The network is trained when the first mask is asked for, and not where none ever is. The masks
+    of all images are kept if they fit in `data.memory`, a byte a pixel, and found anew otherwise.
 
     Raises:
         ValueError: the config does not fit the source, or its meta images have no masks.
@@ -41,12 +42,25 @@ def run_data(config: RunConfig, device: torch.device) -> Data:
         )
 
     @cache
-    def learned() -> Tensor:
-        network = _learned(data.meta, data.channels, config.seed, device)
-        return _predicted(network, data.train, device)
+    def network() -> MaskNet:
+        return _learned(data.meta, data.channels, config.seed, device)
 
-    images = Masked(data.train.images, lambda _, index: as_float(learned()[index]))
-    return replace(data, train=replace(data.train, images=images))
+    bare = data.train.images
+    found = Found(bare, lambda images: _found(network(), images, device))
+    _, height, width = bare.shape
+    fits = len(bare) * height * width <= config.data.memory << 20
+    return replace(data, train=replace(data.train, images=_kept(found) if fits else found))
+
+
+def _kept(found: Found) -> Masked:
+    """The same, but all masks are found when the first one is asked for."""
+
+    @cache
+    def masks() -> Tensor:
+        parts = (found.read(places)[1] for places in torch.arange(len(found)).split(256))
+        return torch.cat([(part * 255).to(torch.uint8) for part in parts if part is not None])
+
+    return Masked(found.base, lambda _, index: as_float(masks()[index]))
 
 
 def _learned(meta: Split, channels: int, seed: int, device: torch.device) -> MaskNet:
@@ -81,10 +95,7 @@ def _varied(batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def _predicted(network: MaskNet, split: Split, device: torch.device) -> Tensor:
-    """Masks of all images of a split, `(N, 1, H, W)`, 8 bits, so that each is found once."""
-    parts = []
-    for index in torch.arange(len(split)).split(256):
-        images = split.batch(index).images.to(device)
-        parts.append((network(images).sigmoid().round() * 255).to(torch.uint8).cpu())
-    return torch.cat(parts)
+def _found(network: MaskNet, images: Tensor, device: torch.device) -> Tensor:
+    """Masks `(B, 1, H, W)` of images `(B, K, H, W)`, each pixel 0 or 1, on the CPU."""
+    logits: Tensor = network(images.to(device))
+    return logits.sigmoid().round().cpu()
