@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -163,3 +165,18 @@ def test_a_step_takes_up_what_its_forward_pass_has_computed(lagged: bool) -> Non
         with _Counted() as counted:
             clp.step(*pair)
         assert counted.count == passes
+
+
+def test_the_first_step_of_a_program_warns_of_nothing() -> None:
+    """PyTorch loads the rules of its forward mode when they are first used."""
+    program = (
+        "import torch; from causalogit.core import CausalLogitPerturbation\n"
+        "model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3))\n"
+        "pair = torch.rand(6, 1, 2, 2), torch.arange(6) % 3\n"
+        "optimizer = torch.optim.SGD(model.parameters(), 0.1)\n"
+        "CausalLogitPerturbation(model, optimizer, [pair], 3).step(*pair)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-W", "always", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout + ended.stderr == ""

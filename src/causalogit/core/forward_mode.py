@@ -18,18 +18,32 @@ norm of several processes.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.forward_ad import make_dual, unpack_dual
+from torch.autograd.forward_ad import dual_level, make_dual, unpack_dual
 from torch.nn import functional as F
 
 from causalogit.core.calls import Calls, Function
 
 PRODUCTS = frozenset({F.conv1d, F.conv2d, F.conv3d, F.linear})
 """Linear in their input and in their weight, called with (input, weight, bias, ...)."""
+
+
+@cache
+def load_rules() -> None:
+    """Let PyTorch load what its forward mode needs, once, without the warning meant for itself.
+
+    It compiles some rules by `torch.jit.script`, which it has deprecated.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*torch.jit.*")
+        with dual_level():
+            make_dual(torch.zeros(()), torch.zeros(()))
 
 
 class Tape(Calls):

@@ -38,7 +38,7 @@ from torch.optim import Optimizer
 
 from causalogit.core import processes
 from causalogit.core.classifier import Classifier, Parameters
-from causalogit.core.forward_mode import Replay, Tape
+from causalogit.core.forward_mode import Replay, Tape, load_rules
 from causalogit.core.lookahead import LookAhead, look_ahead
 from causalogit.core.training_loss import TrainingLoss
 
@@ -169,6 +169,7 @@ def _exact(step: VirtualStep, tangents: dict[str, Tensor]) -> Tensor:
     """
     if not step.classifier.has_forward_mode:
         return _finite_difference(step, tangents)
+    load_rules()
     parameters = step.classifier.parameters()
     primals = {n: parameters[n].detach() for n in tangents}  # in the same order
     try:
