@@ -17,6 +17,7 @@ from causalogit.report.figures.draw import Panel, write_png
 PAGE = ROOT / "docs" / "results" / "speed"
 PLAIN_STEP = "plain step"
 """The scheme that all others are held against."""
+_FOREIGN = (PLAIN_STEP, "unroll, written plainly", "torchopt", "higher")
 
 
 def table(rows: Rows) -> str:
@@ -55,7 +56,7 @@ def gpu_table(rows: Rows) -> str:
 
 
 def draw(path: Path, rows: Rows) -> None:
-    """Bars of the time of every scheme, a panel a model."""
+    """Bars of the time of every scheme, a panel a model; grey is what is not ours."""
 
     def panel(name: str) -> Panel:
         own = [row for row in rows if row["model"] == name][::-1]
@@ -63,7 +64,9 @@ def draw(path: Path, rows: Rows) -> None:
         def fill(axes: Axes) -> None:
             names = [row["scheme"] + (" 1/4" if row["meta_fraction"] < 1 else "") for row in own]
             values = [row["time_ratio"] for row in own]
-            bars = axes.barh(names, values, color="#1f63a8", height=0.6)
+            colours = ["#9aa0a6" if row["scheme"] in _FOREIGN else "#1f63a8" for row in own]
+            bars = axes.barh(names, values, color=colours, height=0.6)
+            axes.margins(x=0.1)
             axes.bar_label(bars, [f"{value:.1f}" for value in values], padding=3)
             axes.grid(axis="y", visible=False)
             axes.set_xlabel("plain steps")
