@@ -38,12 +38,24 @@ def learned(
     return change
 
 
+def held(alpha: float) -> Variant:
+    """The expert at a strength that nothing learns, at the pace of those that are learned."""
+    start = 0.9  # of the bound
+
+    def change(config: RunConfig) -> RunConfig:
+        config = learned(alpha / start, rate=0.0, pace=10.0)(config)
+        return replace(config, clp=replace(config.clp, every=1_000_000))  # it would learn nothing
+
+    return Variant("clp", f"held at {alpha:g}, paced", change)
+
+
 STUDY = Study(
     name="strength",
     settings={"boxes": masked(DIGITS.settings["0.95"], "box", 1.0)},
     methods=(),
     variants=(
         *(fixed(alpha) for alpha in (0.5, 0.8, 1.0, 1.5)),
+        *(held(alpha) for alpha in (0.5, 0.7, 0.8, 0.9)),
         Variant("clp", "expert to 3", learned(3.0)),
         Variant("clp", "expert to 3, rate 1e-4", learned(3.0, 1e-4)),
         Variant("clp", "expert to 3, gated", learned(3.0, gated=True)),
@@ -55,6 +67,7 @@ STUDY = Study(
         Variant("clp_factual", "to 3, gated", learned(3.0, pace=10.0, gated=True)),
         Variant("clp_factual", "to 1, no pace", learned(1.0)),
         Variant("clp_factual", "to 1", learned(1.0, pace=10.0)),
+        Variant("clp_factual", "held at 0.9", learned(1.0, rate=0.0, pace=10.0)),
     ),
     metrics=DIGITS.metrics,
     against=(),
