@@ -100,6 +100,8 @@ STUDY = choice(
         ours("refit 1", refit=1.0),
         ours("every 4th step", every=4),
         ours("expert b", expert="background"),
+        ours("held at 0.9", network=network("expert", 1.0, 0.0)),
+        ours("to 3, gated", network=network("expert", 3.0, gated=True)),
     ),
 )
 
