@@ -105,6 +105,13 @@ STUDY = choice(
         ours("expert b", expert="background"),
         ours("held at 0.9", network=network("expert", 1.0, 0.0)),
         ours("to 3, gated", network=network("expert", 3.0, gated=True)),
+        ours("entropy alone", characteristics=("entropy",)),
+        ours(
+            "entropy alone, to 3, gated",
+            characteristics=("entropy",),
+            network=network("expert", 3.0, gated=True),
+        ),
+        ours("expert and target, gated", network=network("expert_target", 5.0, gated=True)),
     ),
 )
 
