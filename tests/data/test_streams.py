@@ -94,6 +94,13 @@ def test_a_batch_that_cannot_be_shared_out_is_left_out_by_all() -> None:
     assert steps_in_epoch(100, 20, Part(0, 4)) == 5
 
 
+def test_a_last_batch_of_one_is_left_out_for_batch_norm_has_no_use_for_it() -> None:
+    assert steps_in_epoch(101, 20) == 5
+    assert steps_in_epoch(102, 20) == 6
+    assert steps_in_epoch(3, 1) == 3
+    assert steps_in_epoch(1, 20) == 1
+
+
 def split(size):
     return Split(InMemory(torch.rand(size, 1, 2, 2)), torch.arange(size), torch.arange(size))
 

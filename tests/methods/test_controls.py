@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from causalogit.config import ClpConfig, ControlsConfig, NetworkConfig
 from causalogit.core import THE_TEN, Classifier
 from causalogit.data import epoch_order
-from causalogit.methods import build_method
+from causalogit.methods import build_method, refit
 from causalogit.methods.clp import choose_characteristics
 from causalogit.methods.masked import factual
 from causalogit.methods.refit import _logistic_regression, refit_last_layer
@@ -234,6 +234,28 @@ def test_a_share_of_the_refit_layer_is_mixed_in(make_task):
     expected = 0.7 * old + 0.3 * new * old.std() / new.std()
     torch.testing.assert_close(centred(logits[0.3]), expected, atol=1e-4, rtol=1e-3)
     assert not torch.allclose(centred(logits[0.3]), old, atol=1e-3)
+
+
+def test_a_refit_looks_at_a_part_of_the_meta_set_at_a_time(make_task, monkeypatch):
+    """And fills find images of other classes in every part."""
+    task = make_task(method="dfr_augmented")
+    meta, seen, classes = task.data.meta, [], []
+    handle = task.model.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    heads = []
+    for at_once in (len(meta), 7):
+        monkeypatch.setattr(refit, "_AT_ONCE", at_once)
+
+        def augment(images, masks, labels):
+            classes.append(len(labels.unique()))
+            return images
+
+        model = copy.deepcopy(task.model)
+        refit.refit_last_layer(task, model, augment)
+        heads.append(Classifier(model, 5).head.weight.detach().clone())
+    handle.remove()
+    assert max(seen[-11 * 8 :]) <= 7 < len(meta)
+    assert min(classes) > 1
+    torch.testing.assert_close(heads[1], heads[0], atol=1e-3, rtol=1e-2)
 
 
 def test_clp_refits_where_it_is_told_to(make_task):

@@ -124,7 +124,7 @@ def test_models_without_weights_to_download_are_refused(name):
 
 
 def test_weights_for_colour_are_refused_for_grey_images():
-    with pytest.raises(ValueError, match="for images of 3 channels, not 1: leave weights out"):
+    with pytest.raises(ValueError, match="for images of 3 channels, not 1: leave weights out that"):
         build_model("test_resnet", 5, 1, 0, "pretrained", read=False)
 
 

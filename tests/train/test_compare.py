@@ -28,7 +28,7 @@ def test_compare_runs_all_and_keeps_what_is_there(tiny, tmp_path):
     assert set(told) == {"erm, seed 0", "erm, seed 1", "clp, seed 0", "clp, seed 1"}
     marker = run_folder(tmp_path, "erm", 0) / "metrics.csv"
     written = marker.stat().st_mtime_ns
-    again = compare(tiny(), ["erm"], [0, 1], tmp_path, jobs=1)
+    again = compare(tiny(), ["erm", "erm"], [0, 1, 1], tmp_path, jobs=1)
     assert again == rows[:2]
     assert marker.stat().st_mtime_ns == written
 
@@ -38,6 +38,8 @@ def test_wrong_requests(tiny, tmp_path):
         compare(tiny(), ["erm", "nope"], [0], tmp_path)
     with pytest.raises(ValueError, match="at least one method and one seed"):
         compare(tiny(), [], [0], tmp_path)
+    with pytest.raises(ValueError, match="--jobs is -1: give a number of processes"):
+        compare(tiny(), ["erm"], [0], tmp_path, jobs=-1)
     assert not list(tmp_path.iterdir())
 
 

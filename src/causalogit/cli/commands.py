@@ -117,7 +117,7 @@ def compare(
 def _names(methods: Sequence[str], config: RunConfig) -> list[str]:
     """The methods asked for; "all" are those whose masks the data has."""
     if list(methods) != ["all"]:
-        return list(dict.fromkeys(methods))
+        return list(methods)
     data = run_data(config, torch.device("cpu"))
     left_out = {name: lack for name, kind in METHODS.items() if (lack := lacks(kind, data))}
     if left_out:

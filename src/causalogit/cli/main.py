@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 
@@ -169,6 +170,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _command(given)()
     except (ValueError, Divergence, OSError) as error:
         sys.stderr.write(f"causalogit: {error}{_remedy(error)}\n")
+        return 1
+    except torch.OutOfMemoryError as error:
+        sys.stderr.write(
+            f"causalogit: {one_line(error)}: take smaller batches, or train with more "
+            "optimizer.pieces\n"
+        )
         return 1
     except KeyboardInterrupt:
         how = _GOES_ON.get(given[0] if given else "", "the same command goes on")

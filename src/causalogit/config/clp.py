@@ -86,8 +86,8 @@ class ClpConfig(Section, prefix="clp."):
         counterfactual_weight: weight of the meta loss on counterfactual images.
         meta_weight: of the meta loss's gradient in the classifier's own step, so that it learns
             from the meta images, too; where an expert says what is spurious in an image, times the
-            share of the labels' information that it has; 0 is off, null for the method's own
-            choice.
+            share of the labels' information that it has; only in the steps that `every` names; 0
+            is off, null for the method's own choice.
         refit: share of a logistic regression on the meta images and factual copies of them (DFR) in
             the last layer, mixed in when training is over; 0 is off, 1 puts it in the layer's
             place, null for the method's own choice.
@@ -147,6 +147,14 @@ class ClpConfig(Section, prefix="clp."):
             self.refit is None or 0 <= self.refit <= 1,
             f"clp.refit is {self.refit}: give a share between 0 and 1, or null",
         )
+        for name in (
+            "clean_weight", "factual_weight", "counterfactual_weight", "saliency_weight",
+        ):  # fmt: skip
+            value = getattr(self, name)
+            require(value >= 0, f"clp.{name} is {value}: give 0 or more")
+        for name in ("expert_learning_rate", "max_hypergradient"):
+            value = getattr(self, name)
+            require(value > 0, f"clp.{name} is {value}: give a number above 0")
         require(self.every > 0, f"clp.every is {self.every}: give at least 1")
         require(
             self.expert_epochs > 0, f"clp.expert_epochs is {self.expert_epochs}: give at least 1"

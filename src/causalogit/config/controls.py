@@ -59,7 +59,7 @@ class ControlsConfig(Section, prefix="controls."):
         for name in ("ldam_drw_start", "lisa_same_label"):
             share = getattr(self, name)
             require(0 <= share <= 1, f"controls.{name} is {share}: give a share between 0 and 1")
-        for name in ("focal_gamma", "logit_adjustment_tau"):
+        for name in ("product_alpha", "group_dro_step", "focal_gamma", "logit_adjustment_tau"):
             value = getattr(self, name)
             require(value >= 0, f"controls.{name} is {value}: give 0 or more")
         for name in ("crt_epochs", "jtt_epochs", "jtt_weight"):

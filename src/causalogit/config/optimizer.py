@@ -46,6 +46,9 @@ class OptimizerConfig(Section, prefix="optimizer."):
             self.learning_rate > 0,
             f"optimizer.learning_rate is {self.learning_rate}: give a positive rate",
         )
+        for name in ("momentum", "weight_decay"):
+            value = getattr(self, name)
+            require(value >= 0, f"optimizer.{name} is {value}: give 0 or more")
         require(
             0 < self.step_factor <= 1,
             f"optimizer.step_factor is {self.step_factor}: give a factor above 0, up to 1",

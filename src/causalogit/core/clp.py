@@ -66,8 +66,9 @@ class CausalLogitPerturbation:
         pace: keeps training under a strong delta as fast as plain training; off by default.
         objective: the meta loss, instead of `factual` and `counterfactual`, to set its weights.
         meta_weight: of the meta loss's gradient, which Eq. 9 has at hand, in the real step: the
-            classifier then learns from the meta images, too. 0 is off, and the paper's. With the
-            solver `last_layer` only the last layer does.
+            classifier then learns from the meta images, too, in the steps in which the network
+            does (`every`). 0 is off, and the paper's. With the solver `last_layer` only the last
+            layer does.
         saliency_weight: lambda of the saliency regulariser; 0 is off. It needs masks in `step` and
             a double backward.
         saliency_fraction: the part of each batch that it looks at.
@@ -319,7 +320,8 @@ class CausalLogitPerturbation:
         weights = [p for p in self.network.parameters() if p.requires_grad]
         gradients = torch.autograd.grad(output, weights, by_output)
         norm = torch.stack([g.norm() for g in gradients]).norm()
-        factor = self.guard.factor("hypergradient", norm.item())
+        sound = self.guard.factor("meta loss", loss.item())
+        factor = sound and self.guard.factor("hypergradient", norm.item())
         if factor:
             for weight, gradient in zip(weights, gradients, strict=True):
                 weight.grad = processes.mean(gradient * factor)  # alike but for rounding
@@ -329,7 +331,7 @@ class CausalLogitPerturbation:
             **{f"loss/meta_{name}": processes.mean(part) for name, part in parts.items()},
             "hypergradient/norm": norm,
         }
-        return metrics, of_meta
+        return metrics, {n: sound * g for n, g in of_meta.items()} if factor else {}
 
     def _differentiated(self, step: VirtualStep) -> VirtualStep:
         """Leaves the gradients of Eq. 10 in `.grad`, by one backward pass that frees the graph.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 Action = Literal["clip", "skip", "raise"]
 
-LIMITS = {"loss": 1e4, "delta": 1e3, "weight": 1e3, "hypergradient": 10.0}
+LIMITS = {"loss": 1e4, "meta loss": 1e4, "delta": 1e3, "weight": 1e3, "hypergradient": 10.0}
 """The largest size of each value before it counts as exploding (of weights: with mean 1)."""
 
 _log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class Guard:
         action: `clip` scales an exploding value down to its limit (what is not finite cannot be
             scaled: it is skipped; a finite loss needs no scaling, since the gradient of
             cross-entropy at the logits is bounded); `skip` leaves the update out; `raise` stops.
-        limits: the largest size of each named value.
+        limits: the largest size of each named value, where it is not that of `LIMITS`.
         patience: updates left out in a row before `Divergence` is raised whatever the action.
         skipped: updates left out in a row until now, by the name of the value that was to blame.
     """
@@ -45,7 +45,7 @@ class Guard:
         Raises:
             Divergence: the action is `raise`, or `patience` updates in a row were left out.
         """
-        limit = self.limits[name]
+        limit = self.limits.get(name, LIMITS[name])
         if size <= limit:
             self.skipped[name] = 0
             return 1.0

@@ -87,8 +87,13 @@ def read_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
 
 
 def steps_in_epoch(size: int, batch_size: int, part: Part = ALONE) -> int:
-    """How many batches there are: the last may be smaller, but every process has an image of it."""
-    return size // batch_size + (size % batch_size >= part.count)
+    """How many batches there are.
+
+    The last may be smaller, but every process has an image of it, and it has more than one: batch
+    norm has no use for a batch of one. Another epoch leaves other images out.
+    """
+    left = size % batch_size
+    return size // batch_size + (left >= part.count and (left > 1 or size == 1))
 
 
 def endless_batches(

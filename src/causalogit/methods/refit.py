@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +11,7 @@ from causalogit.core import Classifier, MaskedTransform
 from causalogit.methods.base import Task
 
 _COPIES = 10
+_AT_ONCE = 256  # meta images in memory
 _NEVER = -1e4  # the logit of a class that the meta set has no image of
 
 
@@ -29,18 +32,11 @@ def refit_last_layer(
     Raises:
         ValueError: the last layer has no bias.
     """
-    meta = task.data.meta.everything()
-    images, copies = meta.images, 1
-    if augment is not None and meta.masks is not None:
-        copies += _COPIES
-        more = [augment(images, meta.masks, meta.labels) for _ in range(_COPIES)]
-        images = torch.cat([images, *more])
-    labels = meta.labels.repeat(copies)
-    photos = torch.arange(len(meta.labels)).repeat(copies)
     classifier = Classifier(model, task.data.num_classes)
     model.eval()
     with torch.no_grad():
-        _, features = classifier(images.to(task.device))
+        features, photos = _features(task, classifier, augment)
+        labels = task.data.meta.labels[photos]
         head, classes = classifier.head, labels.unique()
         if head.bias is None:
             raise ValueError("DFR needs a last layer with a bias: set bias=True in nn.Linear")
@@ -56,6 +52,29 @@ def refit_last_layer(
             bias = torch.lerp(head.bias, factor * bias, share)
         head.weight.copy_(weight)
         head.bias.copy_(bias)
+
+
+def _features(
+    task: Task, classifier: Classifier, augment: MaskedTransform | None
+) -> tuple[Tensor, Tensor]:
+    """Of all meta images and their copies, `(M, d)`, and the number of each one's photo, `(M,)`.
+
+    A part of the meta set at a time, with images of all its length in each: fills that take
+    another class's background find one.
+    """
+    meta, features, photos = task.data.meta, [], []
+    parts = math.ceil(len(meta) / _AT_ONCE)
+    for part in range(parts):
+        places = torch.arange(part, len(meta), parts)
+        batch = meta.batch(places)
+        copies = 0 if augment is None or batch.masks is None else _COPIES
+        for copy in range(1 + copies):
+            images = batch.images
+            if copy and augment is not None and batch.masks is not None:
+                images = augment(images, batch.masks, batch.labels)
+            features.append(classifier(images.to(task.device))[1])
+            photos.append(places)
+    return torch.cat(features), torch.cat(photos)
 
 
 def _spread(logits: Tensor) -> Tensor:

@@ -153,8 +153,8 @@ def _normalized(
 ) -> Normalized:
     if len(mean) != channels:
         raise ValueError(
-            f"weights of '{name}' are for images of {len(mean)} channels, not {channels}: leave "
-            "weights out, or choose another model"
+            f"mean and std of '{name}' are for images of {len(mean)} channels, not {channels}: "
+            "leave weights out that they came with, or give as many values"
         )
     return Normalized(model, mean, std)
 

@@ -63,12 +63,15 @@ def compare(
         The rows of `results.json`, by method and seed in the order given.
 
     Raises:
-        ValueError: no method or seed, an unknown method, or a run folder of another config.
+        ValueError: no method or seed, an unknown method, a negative number of jobs, or a run folder
+            of another config.
         Divergence: a run left the numbers; it is raised when all others are done.
         OSError: a folder cannot be written to, or a process was killed.
     """
     if not methods or not seeds:
         raise ValueError("nothing to compare: give at least one method and one seed")
+    if jobs < 0:
+        raise ValueError(f"--jobs is {jobs}: give a number of processes, or 0 for one a core")
     for name in methods:
         find_method(name)
     wanted = [
@@ -77,8 +80,8 @@ def compare(
             replace(config, method=name, seed=seed),
             run_folder(out, name, seed),
         )
-        for name in methods
-        for seed in seeds
+        for name in dict.fromkeys(methods)
+        for seed in dict.fromkeys(seeds)
     ]
     return run_all(wanted, out / "results.json", jobs=jobs, on_progress=on_progress)
 
