@@ -12,7 +12,6 @@ import torch
 from benchmarks import (
     ablation,
     attributes,
-    budgets,
     digits,
     fills,
     fix,
@@ -206,35 +205,6 @@ def test_curves_leave_out_lines_without_the_metric(tmp_path):
     file = tmp_path / "curves.png"
     draw_curves(file, rows, {"alpha": "strength"})
     assert file.read_bytes().startswith(b"\x89PNG")
-
-
-def test_a_recipe_is_held_against_those_that_know_no_more():
-    exact = [row(name, 0, 0.5, worst, budget) | {"setting": "0.95"} for name, worst, budget in (
-        ("clp_factual", 0.9, "C"), ("erm_factual", 0.88, "C"), ("erm", 0.1, "A"), ("dfr", 0.5, "A"),
-        ("erm_meta_augmented", 0.6, "B"), ("group_dro", 0.7, "O"),
-    )]  # fmt: skip
-    other = [row(name, 0, 0.5, worst, "C") | {"setting": "digits-learned"} for name, worst in (
-        ("clp_factual", 0.65), ("erm_factual", 0.2),
-    )]  # fmt: skip
-    studies = {"digits": exact, "masks": other}
-    found = {place.title: place.rows(studies) for place in budgets.places()}
-    assert [title for title, rows in found.items() if rows] == [
-        "digits, learned masks", "digits, exact masks",
-    ]  # fmt: skip
-    placed = [(place, rows) for place in budgets.places() if (rows := place.rows(studies))]
-    learned, all_masks = budgets.summary_markdown(placed).splitlines()[2:]
-    # with learned masks the augmentation's 0.88 from exact ones is out of the race
-    assert "`clp_factual` 65.0 | 10.0 | `erm_meta_augmented` 60.0 | +5.0 | 70.0" in learned
-    assert "`clp_factual` 90.0 | 10.0 | `erm_factual` 88.0 | +2.0 | 70.0" in all_masks
-    assert "`erm_factual`" not in budgets.differences(placed).split("###")[1]
-
-
-def test_every_place_of_the_budgets_is_run_by_a_study():
-    for place in budgets.places():
-        for study, setting in filter(None, (place.source, place.masked)):
-            assert setting in STUDIES[study].settings
-        study, setting = place.masked or place.source
-        assert place.recipe in [line.name for line in STUDIES[study].lines(setting=setting)]
 
 
 def test_variants_are_lines_of_their_own():
