@@ -20,9 +20,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+from benchmarks.digits import PRODUCTS
 from benchmarks.digits import STUDY as DIGITS
-from benchmarks.digits import alpha_08
-from benchmarks.study import Study, Variant, main
+from benchmarks.study import Study, main
 from causalogit.config import RunConfig
 from causalogit.presets import load_preset
 
@@ -59,7 +59,7 @@ STUDY = Study(
     }
     | {"pets-u2netp": SETS["pets"]},  # their masks come by --masks
     methods=("erm_factual", "erm_factual_meta", "erm_factual_meta_augmented", "clp_factual"),
-    variants=(Variant("product_of_experts", "alpha 0.8", alpha_08),),
+    variants=PRODUCTS,
     metrics=DIGITS.metrics,
     against=("clp_factual",),
 )

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.digits import METHODS, alpha_08
+from benchmarks.digits import METHODS, PRODUCTS
 from benchmarks.digits import STUDY as DIGITS
 from benchmarks.masks import masked
-from benchmarks.study import Study, Variant, main
+from benchmarks.study import Study, main
 from causalogit.config import LongTailConfig, NoiseConfig, RunConfig
 
 
@@ -29,7 +29,7 @@ STUDY = Study(
     name="together",
     settings={"exact": CONFIG, "boxes": masked(CONFIG, "box", 1.0)},
     methods=(*METHODS, "logit_adjustment", "co_teaching"),
-    variants=(Variant("product_of_experts", "alpha 0.8", alpha_08),),
+    variants=PRODUCTS,
     metrics=DIGITS.metrics,
     against=("clp", "clp_factual"),
 )

@@ -10,7 +10,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from causalogit.config import ClpConfig, ControlsConfig, NetworkConfig
-from causalogit.core import THE_TEN, Classifier
+from causalogit.core import THE_TEN, Classifier, Pace
 from causalogit.data import epoch_order
 from causalogit.methods import build_method, refit
 from causalogit.methods.clp import choose_characteristics
@@ -282,3 +282,23 @@ def test_dfr_of_two_classes_tells_them_apart(missing, make_task):
     answers = task.model(given.images).argmax(1)
     assert set(answers.tolist()) == set(keep)
     assert (answers == given.labels).double().mean().item() > 0.6
+
+
+def test_a_paced_product_of_experts_multiplies_its_loss(make_task):
+    """By what delta takes away of the residuals, and a checkpoint keeps how much that was."""
+    losses, memories = {}, {}
+    for limit in (1.0, 10.0):
+        controls = ControlsConfig(product_alpha=0.9, product_pace=limit)
+        task = make_task(method="product_of_experts", controls=controls)
+        method = build_method(task)
+        batch = task.data.train.batch(torch.arange(16))
+        delta = 0.9 * method.expert.log_probabilities(batch)
+        losses[limit] = method.step(batch)["loss/train"]
+        memories[limit] = method.state_dict()["pace"]
+    expected = Pace(10.0).after(delta, batch.labels)
+    assert expected > 1.001
+    assert losses[10.0] == pytest.approx(expected * losses[1.0], rel=1e-4)
+    assert memories[1.0] is None
+    again = build_method(make_task(method="product_of_experts", controls=controls))
+    again.load_state_dict(method.state_dict())
+    assert again.pace.left == memories[10.0]
