@@ -29,7 +29,7 @@ def alpha_08(config: RunConfig) -> RunConfig:
 
 
 def paced(config: RunConfig) -> RunConfig:
-    """The product at its best in `benchmarks.strength`, on test figures: in this control's favour."""
+    """The product at its best in `benchmarks.strength`, by test figures: in its own favour."""
     controls = replace(config.controls, product_alpha=0.9, product_pace=10.0)
     return replace(config, controls=controls)
 
