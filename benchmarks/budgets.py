@@ -137,7 +137,7 @@ def by_worst_group(placed: Sequence[tuple[Place, Rows]]) -> list[tuple[Place, Ro
     GroupDRO and JTT are defined with such a selection (arXiv 1911.08731, 2107.09044).
     """
     return [
-        (place, [row | {"last": row["selections"][place.metric]} for row in rows])
+        (place, [{**row, "last": row["selections"][place.metric]} for row in rows])
         for place, rows in placed
         if place.metric == "accuracy/worst_group"
     ]
