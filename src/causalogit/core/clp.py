@@ -66,9 +66,8 @@ class CausalLogitPerturbation:
         pace: keeps training under a strong delta as fast as plain training; off by default.
         objective: the meta loss, instead of `factual` and `counterfactual`, to set its weights.
         meta_weight: of the meta loss's gradient, which Eq. 9 has at hand, in the real step: the
-            classifier then learns from the meta images, too, in the steps in which the network
-            does (`every`). 0 is off, and the paper's. With the solver `last_layer` only the last
-            layer does.
+            classifier then learns from the meta images, too, whenever the network does (`every`). 0
+            is off, and the paper's. With the solver `last_layer` only the last layer does.
         saliency_weight: lambda of the saliency regulariser; 0 is off. It needs masks in `step` and
             a double backward.
         saliency_fraction: the part of each batch that it looks at.
@@ -320,8 +319,9 @@ class CausalLogitPerturbation:
         weights = [p for p in self.network.parameters() if p.requires_grad]
         gradients = torch.autograd.grad(output, weights, by_output)
         norm = torch.stack([g.norm() for g in gradients]).norm()
-        sound = self.guard.factor("meta loss", loss.item())
-        factor = sound and self.guard.factor("hypergradient", norm.item())
+        sizes = torch.stack((loss.to(norm), norm)).tolist()  # one read from a GPU
+        sound = self.guard.factor("meta loss", sizes[0])
+        factor = sound and self.guard.factor("hypergradient", sizes[1])
         if factor:
             for weight, gradient in zip(weights, gradients, strict=True):
                 weight.grad = processes.mean(gradient * factor)  # alike but for rounding
