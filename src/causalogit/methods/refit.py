@@ -67,13 +67,11 @@ def _features(
     for part in range(parts):
         places = torch.arange(part, len(meta), parts)
         batch = meta.batch(places)
-        copies = 0 if augment is None or batch.masks is None else _COPIES
-        for copy in range(1 + copies):
-            images = batch.images
-            if copy and augment is not None and batch.masks is not None:
-                images = augment(images, batch.masks, batch.labels)
-            features.append(classifier(images.to(task.device))[1])
-            photos.append(places)
+        looks = [batch.images]
+        if augment is not None and batch.masks is not None:
+            looks += [augment(batch.images, batch.masks, batch.labels) for _ in range(_COPIES)]
+        features += [classifier(images.to(task.device))[1] for images in looks]
+        photos += [places] * len(looks)
     return torch.cat(features), torch.cat(photos)
 
 
