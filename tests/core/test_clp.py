@@ -25,6 +25,7 @@ from causalogit.core import (
     PerturbedLogits,
     Solver,
 )
+from causalogit.core import clp as core_clp
 
 from .nets import OPTIMIZERS, batch, plain_step, random_state, set_random_state, small_net
 from .perturbers import keep, meta_batches, perturber, remove
@@ -128,6 +129,44 @@ def test_the_network_learns_at_every_kth_step_alone() -> None:
             again.load_state_dict(copy.deepcopy(clp.state_dict()))
             assert again.steps == clp.steps
     assert learned == [True, False, False, True, False, False, True]
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("scheme", [{}, {"lagged": True}, {"every": 2}, {"pieces": 2}], ids=str)
+@pytest.mark.parametrize("share", [0.0, 0.7])
+def test_a_held_network_trains_as_one_whose_rate_is_zero(
+    solver: Solver, scheme: dict[str, Any], share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = small_net()
+    kept, held = (
+        perturber(net, OPTIMIZERS["adamw"], solver, meta_weight=share, **scheme)
+        for net in (model, copy.deepcopy(model))
+    )
+    held.network.load_state_dict(kept.network.state_dict())
+    kept.network_optimizer = SGD(kept.network.parameters(), lr=0.0)
+    held.network.requires_grad_(False)
+    for seed in range(3):
+        start = random_state()
+        expected = kept.step(*batch(8, seed=seed))
+        after = random_state()
+        set_random_state(start)
+        with monkeypatch.context() as patch:
+            patch.setattr(core_clp, "output_gradient", None)  # a call would fail
+            metrics = held.step(*batch(8, seed=seed))
+        assert torch.equal(random_state(), after)
+        for own, other in (
+            (held.classifier.model, kept.classifier.model),
+            (held.network, kept.network),
+        ):
+            torch.testing.assert_close(own.state_dict(), other.state_dict(), rtol=0, atol=1e-12)
+        looked = share > 0 and "hypergradient/norm" in expected
+        assert ("loss/meta" in metrics) == looked
+        left_out = {"hypergradient/norm"} if looked else set(expected) - set(metrics)
+        assert metrics == pytest.approx(
+            {name: value for name, value in expected.items() if name not in left_out}
+        )
+        assert all("meta" in name or "hypergradient" in name for name in left_out)
 
 
 def test_a_network_that_never_learns_is_refused() -> None:

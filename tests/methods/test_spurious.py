@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from causalogit.config import ClpConfig, DataConfig, RunConfig
+from causalogit.config import ClpConfig, DataConfig, NetworkConfig, RunConfig
 from causalogit.data import build_data
 from causalogit.methods import Task, build_method
 from causalogit.methods.masked import factual
@@ -174,3 +174,18 @@ def test_clp_learns_from_the_meta_loss_as_far_as_the_expert_knows(task_with, mas
     again = build_method(task)
     again.load_state_dict(method.state_dict())
     torch.testing.assert_close(again.known.means, method.known.means)
+
+
+@pytest.mark.parametrize(("rate", "learns"), [(0.0, False), (None, True), (1e-3, True)])
+def test_an_expert_whose_network_has_no_rate_counts_by_the_same_strength(task_with, rate, learns):
+    network = NetworkConfig("expert", 1.0, rate)
+    task = few(task_with(expert_epochs=1, network=network), 200)
+    method = build_method(replace(task, config=replace(task.config, method="clp_factual")))
+    batch = task.data.train.batch(torch.arange(100))
+    strengths, metrics = [], {}
+    for _ in range(3):
+        metrics = method.step(batch)
+        strengths.append(metrics["delta/alpha"])
+    assert ("hypergradient/norm" in metrics) == learns
+    assert metrics["loss/meta"] > 0  # which the classifier learns from in both
+    assert (strengths == pytest.approx([0.9] * 3)) == (not learns)

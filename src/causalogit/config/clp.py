@@ -20,7 +20,9 @@ class NetworkConfig(Section, prefix="clp.network."):
         bound: largest size of an element of delta (for "expert": of alpha; for "expert_target": of
             what is added at the label; "weight" has none); .inf for none, null for the method's own
             choice.
-        learning_rate: of its Adam; null for the method's own choice.
+        learning_rate: of its Adam; null for the method's own choice. At 0 it is held as it begins,
+            and no hypergradient is computed: an expert counts with 0.9 * bound then, or with 1
+            where that is less.
         weight_decay: of its Adam.
         gated: of every step of Adam take the part that stands out of the noise; null for the
             method's own choice.

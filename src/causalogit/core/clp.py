@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -15,14 +15,14 @@ from torch.optim import Adam, Optimizer
 
 from causalogit.core import processes
 from causalogit.core.characteristics import THE_TEN, CharacteristicTable, ClassStatistics
-from causalogit.core.classifier import Classifier, Parameters
+from causalogit.core.classifier import Classifier
 from causalogit.core.forward_mode import Tape
 from causalogit.core.guard import Guard
-from causalogit.core.hypergradient import Solver, VirtualStep, output_gradient
+from causalogit.core.hypergradient import Solver, VirtualStep, meta_gradient, output_gradient
 from causalogit.core.inputs import usable
 from causalogit.core.lookahead import check_optimizer
 from causalogit.core.losses import precise, saliency_penalty
-from causalogit.core.meta import MaskedTransform, MetaItem, MetaObjective, endless
+from causalogit.core.meta import MaskedTransform, MetaItem, MetaObjective, MetaStream
 from causalogit.core.outcomes import Metrics, read
 from causalogit.core.pace import Pace
 from causalogit.core.perturbation import PerturbationNetwork
@@ -54,7 +54,9 @@ class CausalLogitPerturbation:
         num_classes: C.
         factual: replaces backgrounds of meta images, `(images, masks, labels) -> images`.
         counterfactual: removes objects of meta images. With neither of the two this is Meta-LP.
-        network: the perturbation network; by default ten characteristics to a `vector` delta.
+        network: the perturbation network; by default ten characteristics to a `vector` delta. One
+            whose parameters are frozen (`requires_grad_(False)`) is held: there is a perturbation
+            and no hypergradient.
         network_optimizer: by default Adam at 1e-3.
         characteristics: names of the network's inputs, see `core.characteristics`.
         class_counts: training images of each class, `(C,)`; estimated from the stream without it.
@@ -118,7 +120,8 @@ class CausalLogitPerturbation:
         self.network.to(device)
         processes.copy_from_first([*model.state_dict().values(), *self.network.parameters()])
         self.network_optimizer = network_optimizer or Adam(self.network.parameters(), lr=1e-3)
-        self.objective = objective or MetaObjective(factual, counterfactual)
+        objective = objective or MetaObjective(factual, counterfactual)
+        self.meta = MetaStream(meta, objective, self.classifier)
         self.solver: Solver = solver
         self.lagged, self.every, self.steps = lagged, every, 0
         self.pace = pace or Pace()
@@ -126,8 +129,6 @@ class CausalLogitPerturbation:
         self.saliency_weight = saliency_weight
         self.saliency_fraction = saliency_fraction
         self.guard = guard or Guard()
-        self._meta = endless(meta)
-        self._random: list[Tensor] | None = None
 
     def step(
         self,
@@ -189,18 +190,19 @@ class CausalLogitPerturbation:
             self.classifier, self.optimizer, images, labels, logits, features,
             output.detach(), loss, extra, restore, tape=tape,
         )  # fmt: skip
-        if self.lagged:
+        lagged = self.lagged or not self._learnable  # Eq. 10 has the delta of Eq. 8 in both
+        if lagged:
             virtual = self._differentiated(virtual)
 
         # Eq. 9: Omega <- Omega - eta2 * grad_Omega L_meta(W_hat(Omega))
         metrics: dict[str, Tensor] = {}
         of_meta: Mapping[str, Tensor] = {}
-        if self._learns:
-            metrics, of_meta = self._update_network(output, virtual)
+        if self._turn and (self._learnable or self.meta_weight):
+            metrics, of_meta = self._look_ahead(output, virtual)
         self.steps += 1
 
         # Eq. 10: W <- W - eta1 * grad_W mean CE(u + delta(Omega_new), y)
-        if not self.lagged:
+        if not lagged:
             with torch.no_grad():
                 delta = self.network(inputs, labels, spurious)
             virtual = self._differentiated(replace(virtual, output=delta))
@@ -254,7 +256,7 @@ class CausalLogitPerturbation:
             "skipped": dict(self.guard.skipped),
             "pace": self.pace.left,
             "steps": self.steps,
-            "random": self._random,
+            "random": self.meta.random,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -265,26 +267,23 @@ class CausalLogitPerturbation:
         self.guard.skipped = dict(state["skipped"])
         self.pace.left = state["pace"]
         self.steps = state["steps"]
-        self._random = state["random"]
+        self.meta.random = state["random"]
 
     @property
-    def _learns(self) -> bool:
-        """Whether the network does in this step."""
+    def _turn(self) -> bool:
+        """Whether the meta set is looked at in this step."""
         return self.steps % self.every == 0
 
-    def _tape(self) -> Tape | nullcontext[None]:
-        """Around the forward pass whose values Eq. 9 takes up again."""
-        wanted = self._learns and self.solver == "exact" and self.classifier.pieces == 1
-        return Tape() if wanted else nullcontext()
+    @property
+    def _learnable(self) -> list[Tensor]:
+        """Omega; empty where the network is held."""
+        return [p for p in self.network.parameters() if p.requires_grad]
 
-    @contextmanager
-    def _draws_of_its_own(self) -> Iterator[None]:
-        """Meta loader and transforms draw from a stream apart from plain training's."""
-        with self.classifier.random_state_kept():
-            if self._random is not None:
-                self.classifier.set_random_states(self._random)
-            yield
-            self._random = self.classifier.random_states()
+    def _tape(self) -> Tape | nullcontext[None]:
+        """Around the forward pass whose values the hypergradient takes up again."""
+        learns = self._turn and bool(self._learnable)
+        wanted = learns and self.solver == "exact" and self.classifier.pieces == 1
+        return Tape() if wanted else nullcontext()
 
     def _paced(self, delta: Tensor, labels: Tensor) -> TrainingLoss:
         """The training loss of this step, at its pace."""
@@ -292,45 +291,29 @@ class CausalLogitPerturbation:
             return self.loss
         return PerturbedLogits(self.pace.after(delta, labels))
 
-    def _update_network(
+    def _look_ahead(
         self, output: Tensor, virtual: VirtualStep
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Eq. 9: what to log of it, and the gradient of the meta loss at W_hat.
-
-        The meta pass and every probe leave running and random state alone.
-        """
-        with self._draws_of_its_own():
-            batch = next(self._meta).to(self.classifier.head.weight.device)
-            terms = self.objective.images(batch)
-        parts: dict[str, Tensor] = {}
-
-        def meta_loss(parameters: Parameters) -> Tensor:
-            with self.classifier.random_state_kept():
-                parts.update(
-                    self.objective.losses(
-                        lambda images: self.classifier.probe(parameters, images),
-                        terms,
-                        batch.labels,
-                    )
-                )
-            return torch.stack(list(parts.values())).sum()
-
-        by_output, loss, of_meta = output_gradient(virtual, meta_loss, self.solver)
-        weights = [p for p in self.network.parameters() if p.requires_grad]
-        gradients = torch.autograd.grad(output, weights, by_output)
-        norm = torch.stack([g.norm() for g in gradients]).norm()
-        sizes = torch.stack((loss.to(norm), norm)).tolist()  # one read from a GPU
+        """Eq. 9: what to log of it, and the gradient of the meta loss at W_hat."""
+        meta_loss = self.meta.draw()
+        metrics: dict[str, Tensor] = {}
+        if self._learnable:
+            by_output, loss, of_meta = output_gradient(virtual, meta_loss, self.solver)
+            gradients = torch.autograd.grad(output, self._learnable, by_output)
+            norm = metrics["hypergradient/norm"] = torch.stack([g.norm() for g in gradients]).norm()
+            sizes = torch.stack((loss.to(norm), norm)).tolist()  # one read from a GPU
+        else:
+            loss, of_meta, _ = meta_gradient(virtual, meta_loss, self.solver)
+            gradients, sizes = (), [loss.item(), 0.0]
         sound = self.guard.factor("meta loss", sizes[0])
         factor = sound and self.guard.factor("hypergradient", sizes[1])
-        if factor:
-            for weight, gradient in zip(weights, gradients, strict=True):
+        if factor and gradients:
+            for weight, gradient in zip(self._learnable, gradients, strict=True):
                 weight.grad = processes.mean(gradient * factor)  # alike but for rounding
             self.network_optimizer.step()
-        metrics = {
-            "loss/meta": loss,
-            **{f"loss/meta_{name}": processes.mean(part) for name, part in parts.items()},
-            "hypergradient/norm": norm,
-        }
+        metrics["loss/meta"] = loss
+        for name, part in meta_loss.parts.items():
+            metrics[f"loss/meta_{name}"] = processes.mean(part)
         return metrics, {n: sound * g for n, g in of_meta.items()} if factor else {}
 
     def _differentiated(self, step: VirtualStep) -> VirtualStep:

@@ -107,6 +107,20 @@ class VirtualStep:
         return look_ahead(self.optimizer, parameters, self.gradient(parameters))
 
 
+class MetaGradient(NamedTuple):
+    """What the meta set says at W_hat, all detached.
+
+    Attributes:
+        loss: the meta loss.
+        by_parameters: its gradient, by the names of the parameters that looked ahead.
+        sensitivity: derivative of those parameters by their own gradients, likewise.
+    """
+
+    loss: Tensor
+    by_parameters: dict[str, Tensor]
+    sensitivity: dict[str, Tensor]
+
+
 class Hypergradient(NamedTuple):
     """What a look-ahead says, all detached.
 
@@ -121,12 +135,37 @@ class Hypergradient(NamedTuple):
     by_parameters: dict[str, Tensor]
 
 
+def meta_gradient(step: VirtualStep, meta_loss: MetaLoss, solver: Solver) -> MetaGradient:
+    """The meta loss and its gradient at W_hat: the part of Eq. 9 that no output enters.
+
+    Args:
+        step: the training batch and the virtual step on it.
+        meta_loss: gives the scalar meta loss at other parameters (those missing stay at W).
+        solver: with `last_layer` only the last layer looks ahead.
+    """
+    parameters = step.classifier.parameters()
+    frozen: Parameters = {}
+    if solver == "last_layer":
+        # the frozen rest is passed detached, so that no graph is built through the backbone
+        frozen = {n: p.detach() for n, p in parameters.items()}
+        parameters = step.classifier.head_parameters()
+    ahead = step.look_ahead(parameters)
+    leaves = {n: p.detach().requires_grad_() for n, p in ahead.parameters.items()}
+    loss = meta_loss({**frozen, **leaves}) / processes.count()
+    gradients = torch.autograd.grad(
+        loss, list(leaves.values()), allow_unused=True, materialize_grads=True
+    )
+    processes.sum_in_place([loss, *gradients])
+    by_parameters = dict(zip(leaves, gradients, strict=True))
+    return MetaGradient(loss.detach(), by_parameters, ahead.sensitivity)
+
+
 def output_gradient(step: VirtualStep, meta_loss: MetaLoss, solver: Solver) -> Hypergradient:
     """The derivative of the meta loss at W_hat by the output of the perturbation network.
 
     Args:
         step: the training batch and the virtual step on it.
-        meta_loss: gives the scalar meta loss at other parameters (those missing stay at W).
+        meta_loss: see `meta_gradient`.
         solver: see the table above.
 
     Raises:
@@ -139,26 +178,12 @@ def output_gradient(step: VirtualStep, meta_loss: MetaLoss, solver: Solver) -> H
                 "gives the same"
             )
         return _unroll(step, meta_loss)
-    parameters = step.classifier.parameters()
-    if solver == "last_layer":
-        # the frozen rest is passed detached, so that no graph is built through the backbone
-        frozen = {n: p.detach() for n, p in parameters.items()}
-        parameters = step.classifier.head_parameters()
-    else:
-        frozen = {}
-    ahead = step.look_ahead(parameters)
-    leaves = {n: p.detach().requires_grad_() for n, p in ahead.parameters.items()}
-    loss = meta_loss({**frozen, **leaves}) / processes.count()
-    gradients = torch.autograd.grad(
-        loss, list(leaves.values()), allow_unused=True, materialize_grads=True
-    )
-    processes.sum_in_place([loss, *gradients])
-    tangents = {n: ahead.sensitivity[n] * g for n, g in zip(leaves, gradients, strict=True)}
+    ahead = meta_gradient(step, meta_loss, solver)
+    tangents = {n: ahead.sensitivity[n] * g for n, g in ahead.by_parameters.items()}
     with torch.no_grad(), step.classifier.random_state_kept(start=step.restore):
         change = _SOLVERS[solver](step, tangents)
-    gradient = step.loss.output_gradient(step.logits, step.output, step.labels, change)
-    by_parameters = dict(zip(leaves, gradients, strict=True))
-    return Hypergradient(gradient, loss.detach(), by_parameters)
+    by_output = step.loss.output_gradient(step.logits, step.output, step.labels, change)
+    return Hypergradient(by_output, ahead.loss, ahead.by_parameters)
 
 
 def _exact(step: VirtualStep, tangents: dict[str, Tensor]) -> Tensor:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from causalogit.core.classifier import Classifier, Parameters
 from causalogit.core.losses import counterfactual_loss, precise
 
 MaskedTransform = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -84,6 +86,62 @@ class MetaObjective:
             loss = counterfactual_loss(parts["counterfactual"], labels)
             weighted["counterfactual"] = self.counterfactual_weight * loss
         return weighted
+
+
+@dataclass
+class MetaBatchLoss:
+    """The meta loss of one batch, as Eq. 9 asks for it: a function of the classifier's parameters.
+
+    A call leaves running statistics and random state alone.
+
+    Attributes:
+        terms: the images of every term, see `MetaObjective.images`.
+        parts: the weighted terms at the parameters of the last call, by name.
+    """
+
+    classifier: Classifier
+    objective: MetaObjective
+    terms: dict[str, Tensor]
+    labels: Tensor
+    parts: dict[str, Tensor] = field(default_factory=dict)
+
+    def __call__(self, parameters: Parameters) -> Tensor:
+        """The scalar meta loss at other parameters; those missing stay the classifier's own."""
+        with self.classifier.random_state_kept():
+            self.parts = self.objective.losses(
+                lambda images: self.classifier.probe(parameters, images), self.terms, self.labels
+            )
+        return torch.stack(list(self.parts.values())).sum()
+
+
+class MetaStream:
+    """Meta losses of one batch after the other, whose loader and transforms draw apart.
+
+    Attributes:
+        random: the state of their own random stream, None before the first batch.
+    """
+
+    def __init__(
+        self, batches: Iterable[MetaItem], objective: MetaObjective, classifier: Classifier
+    ) -> None:
+        self.batches, self.objective, self.classifier = endless(batches), objective, classifier
+        self.random: list[Tensor] | None = None
+
+    def draw(self) -> MetaBatchLoss:
+        """That of the next batch; the global random state stays plain training's."""
+        with self._draws_of_its_own():
+            batch = next(self.batches).to(self.classifier.head.weight.device)
+            return MetaBatchLoss(
+                self.classifier, self.objective, self.objective.images(batch), batch.labels
+            )
+
+    @contextmanager
+    def _draws_of_its_own(self) -> Iterator[None]:
+        with self.classifier.random_state_kept():
+            if self.random is not None:
+                self.classifier.set_random_states(self.random)
+            yield
+            self.random = self.classifier.random_states()
 
 
 def endless(batches: Iterable[MetaItem]) -> Iterator[MetaBatch]:

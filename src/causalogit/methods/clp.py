@@ -53,6 +53,7 @@ class Clp(Method):
 
     Attributes:
         form, bound, learning_rate: of the perturbation network where the config leaves them open.
+            At the rate 0 the network is held, and no hypergradient is computed.
         pace: largest factor on the training loss, likewise.
         meta_weight: of the meta loss's gradient in the classifier's step, likewise.
         expert_name: who says what is spurious, likewise.
@@ -232,6 +233,7 @@ class Clp(Method):
     def _optimizer(self, network: PerturbationNetwork) -> Adam:
         config = self.task.config.clp.network
         rate = self.learning_rate if config.learning_rate is None else config.learning_rate
+        network.requires_grad_(rate > 0)  # else held
         kind = GatedAdam if (self.gated if config.gated is None else config.gated) else Adam
         return kind(network.parameters(), rate, weight_decay=config.weight_decay)
 
