@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from causalogit.cli.main import build_parser
+from causalogit.cli.main import build_parser, with_preset_files
 from causalogit.models import LeNet
 
 README = Path(__file__).parents[2] / "README.md"
@@ -56,7 +56,7 @@ def test_python_blocks_run_as_they_stand(tmp_path, monkeypatch):
 def test_commands_are_understood(line, tmp_path):
     if line[0] == "evaluate":
         line = [line[0], "some.ckpt"]
-    assert build_parser().parse_args(line).command == line[0]
+    assert build_parser().parse_args(with_preset_files(line)).command == line[0]
 
 
 def test_local_links_lead_somewhere():

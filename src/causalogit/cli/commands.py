@@ -186,7 +186,7 @@ def methods() -> None:
 
 
 def presets() -> None:
-    """List the configs of the paper's set-ups, and small ones for a CPU: --config NAME."""
+    """List configs for --config NAME: photos, the paper's set-ups, and small ones for a CPU."""
     Console().print(presets_table())
 
 

@@ -96,7 +96,7 @@ def build_parser() -> ArgumentParser:
     subcommands.add_subcommand("methods", methods, help="list the methods and their budgets")
 
     presets = _Parser(description=commands.presets.__doc__)
-    subcommands.add_subcommand("presets", presets, help="list the configs of the paper's set-ups")
+    subcommands.add_subcommand("presets", presets, help="list the configs that have a name")
 
     data = _Parser(description="List and make data sets.")
     subcommands.add_subcommand("data", data, help="list and make data sets")
@@ -208,8 +208,8 @@ def _parser(description: str | None, command: str = "COMMAND") -> _Parser:
     return parser
 
 
-def _with_preset_files(arguments: Sequence[str]) -> list[str]:
-    """The arguments with `--config NAME` of a preset turned into `--config FILE`."""
+def with_preset_files(arguments: Sequence[str]) -> list[str]:
+    """Arguments with `--config NAME` of a preset turned into `--config FILE`."""
     given = [part for word in arguments for part in _split_config(word)]
     return [
         str(preset_path(word))
@@ -237,7 +237,7 @@ def _command(given: Sequence[str]) -> Callable[[], None]:
     """
     parser = build_parser()
     try:
-        parsed = parser.parse_args(_with_preset_files(given))
+        parsed = parser.parse_args(with_preset_files(given))
         name = "_".join(_words(parsed))
         kind = _CONFIGS.get(name)
         if kind is not None:

@@ -1,4 +1,4 @@
-"""Configs of the paper's set-ups by name, and small versions of them that a CPU runs."""
+"""Configs by name: the paper's set-ups, small versions that a CPU runs, and one for photos."""
 
 from __future__ import annotations
 
