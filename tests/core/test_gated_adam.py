@@ -83,3 +83,21 @@ def test_weights_without_a_gradient_stay(gradient: float | None) -> None:
     weight.grad = None if gradient is None else torch.full((3,), gradient)
     optimizer.step()
     assert torch.equal(weight.detach(), torch.ones(3))
+
+
+def test_a_closure_is_called_before_the_gate_looks_for_gradients() -> None:
+    gradients = torch.randn(3, 5, generator=draws(0))
+    weight = nn.Parameter(torch.zeros(5))
+    optimizer = GatedAdam([weight], lr=0.1)
+    rows = iter(gradients)
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = (weight * next(rows)).sum()
+        loss.backward()
+        return loss.detach()
+
+    losses = [optimizer.step(closure) for _ in gradients]
+    torch.testing.assert_close(weight.detach(), walk(GatedAdam, gradients))
+    assert losses[0] == 0
+    assert losses[-1] != 0

@@ -26,10 +26,12 @@ class GatedAdam(Adam):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """One step."""
+        """One step; a closure is called first, so that the gradients are there that it leaves."""
+        with torch.enable_grad():
+            loss = None if closure is None else closure()
         held = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
         before = [p.clone() for p in held]
-        loss = super().step(closure)
+        super().step()
         betas = {p: group["betas"] for group in self.param_groups for p in group["params"]}
         for parameter, start in zip(held, before, strict=True):
             gate = _gate(self.state[parameter], *betas[parameter])
