@@ -86,7 +86,7 @@ def test_weights_without_a_gradient_stay(gradient: float | None) -> None:
 
 
 def test_a_closure_is_called_before_the_gate_looks_for_gradients() -> None:
-    gradients = torch.randn(3, 5, generator=draws(0))
+    gradients = 1 + 0.1 * torch.randn(3, 5, generator=draws(0))
     weight = nn.Parameter(torch.zeros(5))
     optimizer = GatedAdam([weight], lr=0.1)
     rows = iter(gradients)
