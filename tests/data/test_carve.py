@@ -95,3 +95,9 @@ def test_nothing_needs_to_be_left_where_that_is_said():
 def test_what_cannot_be_shared_is_named(sizes, wanted, message):
     with pytest.raises(ValueError, match=message):
         parts(sizes, wanted)
+
+
+def test_a_class_that_is_too_small_is_told_how_many_are_asked_of_it():
+    groups = torch.tensor([0] * 3 + [1] * 50)
+    with pytest.raises(ValueError, match="class cat has 3 images, but meta ask for 10:"):
+        carve(groups, {"meta": PerClass(10)}, torch.Generator(), ("cat", "dog"))

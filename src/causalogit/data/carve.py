@@ -134,11 +134,10 @@ def _check(
         siblings = _siblings(group, images, attributes)
         name = names[group] if names else str(group)
         # where no part is strict, a group may be used up as long as its class is not
-        may_use_up = use_up or (bool(siblings) and not strict)
+        may_use_up = use_up or not strict
         asked = sum(own[group] for own in counts.values())
-        if sizes and asked >= number + may_use_up:
-            what = f"group {name}" if siblings else f"class {name}"
-            raise _too_small(what, number, asked, sizes, use_up)
+        if siblings and sizes and asked >= number + may_use_up:
+            raise _too_small(f"group {name}", number, asked, sizes, use_up)
         class_groups = [group, *siblings]
         total, asked = sum(images[g] for g in class_groups), 0
         for part, size in sizes.items():
