@@ -112,6 +112,12 @@ STUDY = choice(
             network=network("expert", 3.0, gated=True),
         ),
         ours("expert and target, gated", network=network("expert_target", 5.0, gated=True)),
+        ours("noise 0.2", noise=0.2),
+        ours("held at 0.9, noise 0.2", network=network("expert", 1.0, 0.0), noise=0.2),
+        ours("to 3, gated, noise 0.2", network=network("expert", 3.0, gated=True), noise=0.2),
+        # the same training, meta loss and refit, and nothing said of the background
+        ours("held at 0", network=network("expert", 1e-9, 0.0)),
+        ours("held at 0, noise 0.2", network=network("expert", 1e-9, 0.0), noise=0.2),
     ),
 )
 

@@ -51,6 +51,7 @@ CASES: dict[str, dict[str, Any]] = {
     "expert": {"form": "expert", "characteristics": (*THE_TEN, "spurious_gap")},
     "weight": {"form": "weight"},
     "pace": {"form": "target", "pace": 10.0},
+    "noise": {"form": "target", "noise": 0.3},
     "lagged": {"lagged": True},
     "every": {"every": 2},
     "last_layer": {"solver": "last_layer"},

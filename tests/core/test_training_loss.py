@@ -12,6 +12,9 @@ from torch.nn import functional as F
 from causalogit.core import PerturbedLogits, TrainingLoss, WeightedSamples
 from causalogit.core.outcomes import read
 
+from .nets import OPTIMIZERS, small_net
+from .perturbers import perturber
+
 B, C = 6, 4
 
 
@@ -22,6 +25,7 @@ def labels() -> Tensor:
 LOSSES: dict[str, TrainingLoss] = {
     "delta": PerturbedLogits(),
     "paced delta": PerturbedLogits(pace=4.0),
+    "delta, noisy labels": PerturbedLogits(pace=4.0, noise=0.3),
     "weight": WeightedSamples(),
 }
 
@@ -51,6 +55,32 @@ def test_the_losses_are_what_they_say() -> None:
         for u, w, y in zip(logits, normal, labels(), strict=True)
     ]
     assert LOSSES["weight"](logits, weights, labels()).item() == pytest.approx(sum(each) / B)
+
+
+@pytest.mark.usefixtures("float64")
+def test_a_noisy_label_counts_by_the_chance_that_it_is_right() -> None:
+    logits, delta = sample("delta")
+    loss = PerturbedLogits(noise=0.3)
+    q = (logits + delta).softmax(1)[range(B), labels()]
+    drawn = 0.3 / C
+    assert loss(logits, delta, labels()).item() == pytest.approx(
+        -(0.7 * q + drawn).log().mean().item()
+    )
+    right = 0.7 * q / (0.7 * q + drawn)
+    plain = PerturbedLogits().cotangent(logits, delta, labels())
+    own = loss.cotangent(logits, delta, labels())
+    torch.testing.assert_close(own, right[:, None] * plain, rtol=1e-12, atol=1e-14)
+    # the docstring's perturbation of the label's logit gives the same gradient
+    more = ((1 - right * (1 - q)) / (right * q)).log()
+    at_label = delta + F.one_hot(labels(), C) * more[:, None]
+    same = PerturbedLogits().cotangent(logits, at_label, labels())
+    torch.testing.assert_close(own, same, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(("form", "noise"), [("weight", 0.1), ("vector", 1.0), ("vector", -0.1)])
+def test_noise_that_makes_no_sense_is_refused(form: str, noise: float) -> None:
+    with pytest.raises(ValueError, match="from 0 to below 1, and 0 for a network that gives"):
+        perturber(small_net(), OPTIMIZERS["sgd"], form=form, noise=noise)
 
 
 @pytest.mark.usefixtures("float64")
@@ -96,6 +126,8 @@ def test_clipping_scales_the_size_and_zero_leaves_the_plain_loss(name: str) -> N
     half = loss.clipped(output, 0.5)
     assert loss.size(half).item() == pytest.approx(loss.size(output).item() / 2, rel=1e-5)
     plain = F.cross_entropy(logits, labels()).item() * getattr(loss, "pace", 1.0)
+    if name == "delta, noisy labels":
+        plain = loss(logits, torch.zeros(B, C), labels()).item()
     for lost in (output, torch.full_like(output, torch.nan)):
         assert loss(logits, loss.clipped(lost, 0.0), labels()).item() == pytest.approx(plain)
 

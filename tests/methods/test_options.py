@@ -45,6 +45,7 @@ def test_a_wrong_value_is_named(option, value, message):
         (ClpConfig, "saliency_weight", -1.0, "0 or more"),
         (ClpConfig, "max_hypergradient", -1.0, "a number above 0"),
         (ClpConfig, "expert_learning_rate", 0.0, "a number above 0"),
+        (ClpConfig, "noise", 1.0, "a share from 0 to below 1"),
         (OptimizerConfig, "momentum", -1.0, "0 or more"),
         (OptimizerConfig, "weight_decay", -1.0, "0 or more"),
     ],

@@ -103,6 +103,9 @@ class ClpConfig(Section, prefix="clp."):
         expert_epochs: passes of an expert over the training images, before it is frozen.
         pace: largest factor on the training loss where delta leaves the classifier little to learn;
             1 is off, null for the method's own choice.
+        noise: share of the training labels that may be any class, from 0 to below 1: each label
+            counts by the chance that it is right (forward correction); null for the method's own
+            choice.
         saliency_weight: lambda of the saliency regulariser; 0 is off.
         saliency_fraction: part of each batch that the regulariser looks at.
         on_divergence: what happens with an exploding loss, delta, weight or hypergradient.
@@ -130,6 +133,7 @@ class ClpConfig(Section, prefix="clp."):
     expert_learning_rate: float = 1e-3
     expert_epochs: int = 5
     pace: float | None = None
+    noise: float | None = None
     saliency_weight: float = 0.0
     saliency_fraction: float = 1.0
     on_divergence: Literal["clip", "skip", "raise"] = "clip"
@@ -164,6 +168,11 @@ class ClpConfig(Section, prefix="clp."):
         require(
             self.pace is None or self.pace >= 1,
             f"clp.pace is {self.pace}: give at least 1, or null for the method's own choice",
+        )
+        require(
+            self.noise is None or 0 <= self.noise < 1,
+            f"clp.noise is {self.noise}: give a share from 0 to below 1, or null for the method's "
+            "own choice",
         )
         require(
             self.inpainter.model is not None

@@ -66,6 +66,8 @@ class CausalLogitPerturbation:
             step of the network old.
         every: steps of the classifier to one of the network.
         pace: keeps training under a strong delta as fast as plain training; off by default.
+        noise: share of the training labels that may be any class: they count by the chance that
+            they are right, see `PerturbedLogits`. 0 is off, and the paper's.
         objective: the meta loss, instead of `factual` and `counterfactual`, to set its weights.
         meta_weight: of the meta loss's gradient, which Eq. 9 has at hand, in the real step: the
             classifier then learns from the meta images, too, whenever the network does (`every`). 0
@@ -80,7 +82,8 @@ class CausalLogitPerturbation:
 
     Raises:
         ValueError: the model has no such last layer or is wrapped for several processes, the
-            optimizer cannot be mirrored, or `every` or `pieces` is below 1.
+            optimizer cannot be mirrored, `every` or `pieces` is below 1, or there is noise and
+            the network gives weights.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class CausalLogitPerturbation:
         lagged: bool = False,
         every: int = 1,
         pace: Pace | None = None,
+        noise: float = 0.0,
         objective: MetaObjective | None = None,
         meta_weight: float = 0.0,
         saliency_weight: float = 0.0,
@@ -125,6 +129,7 @@ class CausalLogitPerturbation:
         self.solver: Solver = solver
         self.lagged, self.every, self.steps = lagged, every, 0
         self.pace = pace or Pace()
+        self.loss = _loss_of(self.network, noise)
         self.meta_weight = meta_weight
         self.saliency_weight = saliency_weight
         self.saliency_fraction = saliency_fraction
@@ -213,11 +218,6 @@ class CausalLogitPerturbation:
         given = {"pace": loss.pace} if isinstance(loss, PerturbedLogits) and self.pace.on else {}
         return {**read(metrics), **given, "skipped": 0.0}
 
-    @property
-    def loss(self) -> TrainingLoss:
-        """The training loss that the network's form belongs to."""
-        return self.network.form.loss
-
     def end_epoch(self) -> None:
         """Class averages of this epoch become those of "the previous epoch"."""
         self.statistics.end_epoch()
@@ -289,7 +289,7 @@ class CausalLogitPerturbation:
         """The training loss of this step, at its pace."""
         if not self.pace.on or not isinstance(self.loss, PerturbedLogits):
             return self.loss
-        return PerturbedLogits(self.pace.after(delta, labels))
+        return replace(self.loss, pace=self.pace.after(delta, labels))
 
     def _look_ahead(
         self, output: Tensor, virtual: VirtualStep
@@ -380,3 +380,20 @@ class CausalLogitPerturbation:
             scale = spurious.norm(dim=1).clamp_min(torch.finfo(spurious.dtype).tiny)
             metrics["delta/alpha"] = (output.norm(dim=1) / scale).mean()
         return metrics
+
+
+def _loss_of(network: PerturbationNetwork, noise: float) -> TrainingLoss:
+    """The training loss that the network's form belongs to, corrected for wrong labels.
+
+    Raises:
+        ValueError: it has no such correction, or the share is not from 0 to below 1.
+    """
+    loss = network.form.loss
+    if not noise:
+        return loss
+    if not isinstance(loss, PerturbedLogits) or not 0 < noise < 1:
+        raise ValueError(
+            f"noise is {noise:g}: give a share from 0 to below 1, and 0 for a network that gives "
+            f"weights (this one gives the {loss.name})"
+        )
+    return replace(loss, noise=noise)

@@ -7,6 +7,7 @@ derivative; every solver of the hypergradient works with both. An output form na
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -56,31 +57,59 @@ class TrainingLoss(Protocol):
 class PerturbedLogits:
     """Mean CE(u + delta, y); the output is delta, `(B, C)` (arXiv 2505.15246).
 
+    With `noise` it is -log of `(1 - noise) softmax(u + delta)_y + noise / C`: the forward
+    correction for labels of which this share is drawn anew from all classes (Patrini et al. 2017,
+    arXiv 1609.03683). Each sample's residual then counts by the chance that its label is right, and
+    what a label says against all else is not learned. It is itself a perturbation of the label's
+    logit: with that chance w and `q = softmax(u + delta)_y`, by `log((1 - w (1 - q)) / (w q))`.
+
     Args:
         pace: multiplies it, see `core.pace`.
+        noise: share of the labels that say nothing, from 0 to below 1; not in arXiv 2505.15246.
     """
 
     pace: float = 1.0
+    noise: float = 0.0
     name: ClassVar[str] = "delta"
 
     def __call__(self, logits: Tensor, output: Tensor, labels: Tensor) -> Tensor:
-        """`mean CE(u + delta, y)`."""
-        return self.pace * F.cross_entropy(logits + output, labels)
+        """`mean CE(u + delta, y)`, or that with the correction."""
+        perturbed = logits + output
+        if not self.noise:
+            return self.pace * F.cross_entropy(perturbed, labels)
+        right = _own(perturbed.log_softmax(1), labels) + math.log1p(-self.noise)
+        drawn = right.new_tensor(math.log(self.noise / perturbed.shape[1]))
+        return -self.pace * torch.logaddexp(right, drawn).mean()
 
     def cotangent(self, logits: Tensor, output: Tensor, labels: Tensor) -> Tensor:
-        """`(softmax(u + delta) - onehot(y)) / B`."""
+        """`w (softmax(u + delta) - onehot(y)) / B`; w is 1 without noise."""
         probabilities = (logits.detach() + output).softmax(1)  # in the wider of the two types
         onehot = F.one_hot(labels, probabilities.shape[1])
-        return (self.pace * (probabilities - onehot) / len(labels)).to(logits.dtype)
+        residual = self._right(probabilities, labels) * (probabilities - onehot)
+        return (self.pace * residual / len(labels)).to(logits.dtype)
 
     def output_gradient(
         self, logits: Tensor, output: Tensor, labels: Tensor, change: Tensor
     ) -> Tensor:
-        """`q_i * (a_i - <q_i, a_i>) / B` with `q = softmax(u + delta)` and a the change."""
+        """`q_i * (a_i - <q_i, a_i>) / B` with `q = softmax(u + delta)` and a the change.
+
+        With noise that times w, and `w (1 - w) <q - onehot(y), a> (onehot(y) - q) / B` besides.
+        """
         q = (logits.detach() + output).softmax(1)
         change = change.to(q.dtype)
-        gradient = q * (change - (q * change).sum(1, keepdim=True)) / len(labels)
-        return (self.pace * gradient).to(output.dtype)
+        right = self._right(q, labels)
+        gradient = right * q * (change - (q * change).sum(1, keepdim=True))
+        if self.noise:
+            residual = q - F.one_hot(labels, q.shape[1])
+            along = (residual * change).sum(1, keepdim=True)
+            gradient = gradient - right * (1 - right) * along * residual
+        return (self.pace * gradient / len(labels)).to(output.dtype)
+
+    def _right(self, probabilities: Tensor, labels: Tensor) -> Tensor:
+        """Each sample's w, the chance that its label was not drawn anew, `(B, 1)`."""
+        right = (1 - self.noise) * _own(probabilities, labels)[:, None]
+        drawn = self.noise / probabilities.shape[1]
+        return right / (right + drawn) if self.noise else torch.ones_like(right)
 
     def size(self, output: Tensor) -> Tensor:
         """The largest element of delta."""
@@ -95,7 +124,7 @@ class PerturbedLogits:
 
         A label that delta helps along has less to learn: its gradient is smaller.
         """
-        own = output.gather(1, labels[:, None]).squeeze(1)
+        own = _own(output, labels)
         return own - (output.sum(1) - own) / (output.shape[1] - 1)
 
     def describe(self, output: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -168,6 +197,11 @@ class WeightedSamples:
             "weight/max": output.max(),
             "weight/effective": output.mean().square() / output.square().mean(),
         }
+
+
+def _own(values: Tensor, labels: Tensor) -> Tensor:
+    """Those of the labels, `(B,)`, of values of all classes."""
+    return values.gather(1, labels[:, None]).squeeze(1)
 
 
 def _residual(logits: Tensor, output: Tensor, labels: Tensor) -> Tensor:

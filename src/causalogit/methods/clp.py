@@ -55,6 +55,7 @@ class Clp(Method):
         form, bound, learning_rate: of the perturbation network where the config leaves them open.
             At the rate 0 the network is held, and no hypergradient is computed.
         pace: largest factor on the training loss, likewise.
+        noise: share of the labels that may be any class, likewise.
         meta_weight: of the meta loss's gradient in the classifier's step, likewise.
         expert_name: who says what is spurious, likewise.
         gated: whether that network's steps are gated, likewise.
@@ -69,6 +70,7 @@ class Clp(Method):
     bound: ClassVar[float] = 1.0
     learning_rate: ClassVar[float] = 1e-3
     pace: ClassVar[float] = 1.0
+    noise: ClassVar[float] = 0.0
     meta_weight: ClassVar[float] = 0.0
     expert_name: ClassVar[ExpertName] = "background"
     gated: ClassVar[bool] = False
@@ -92,6 +94,7 @@ class Clp(Method):
             lagged=config.lagged,
             every=config.every,
             pace=Pace(self.pace if config.pace is None else config.pace),
+            noise=self.noise if config.noise is None else config.noise,
             objective=self.objective(),
             meta_weight=self._meta_weight,
             saliency_weight=config.saliency_weight,
