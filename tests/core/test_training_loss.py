@@ -70,11 +70,22 @@ def test_a_noisy_label_counts_by_the_chance_that_it_is_right() -> None:
     plain = PerturbedLogits().cotangent(logits, delta, labels())
     own = loss.cotangent(logits, delta, labels())
     torch.testing.assert_close(own, right[:, None] * plain, rtol=1e-12, atol=1e-14)
-    # the docstring's perturbation of the label's logit gives the same gradient
-    more = ((1 - right * (1 - q)) / (right * q)).log()
-    at_label = delta + F.one_hot(labels(), C) * more[:, None]
-    same = PerturbedLogits().cotangent(logits, at_label, labels())
+    total = loss.total(logits, delta, labels())
+    more = F.one_hot(labels(), C) * ((1 - right * (1 - q)) / (right * q)).log()[:, None]
+    torch.testing.assert_close(total, delta + more)
+    same = PerturbedLogits().cotangent(logits, total, labels())
     torch.testing.assert_close(own, same, rtol=1e-12, atol=1e-14)
+
+
+def test_the_chance_of_a_label_that_cannot_be_is_finite_and_small() -> None:
+    logits = torch.tensor([[0.0, 300.0], [300.0, 0.0]])
+    loss, sure = PerturbedLogits(noise=0.3), torch.zeros(2, 2)
+    wrong = torch.tensor([0, 1])
+    assert loss.cotangent(logits, sure, wrong).abs().max() < 1e-6
+    total = loss.total(logits, sure, wrong)
+    assert total.isfinite().all()
+    assert (loss.suspicion(total, wrong) > 100).all()
+    assert loss.suspicion(loss.total(logits, sure, 1 - wrong), 1 - wrong).abs().max() < 1
 
 
 @pytest.mark.parametrize(("form", "noise"), [("weight", 0.1), ("vector", 1.0), ("vector", -0.1)])

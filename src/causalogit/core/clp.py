@@ -26,7 +26,7 @@ from causalogit.core.meta import MaskedTransform, MetaItem, MetaObjective, MetaS
 from causalogit.core.outcomes import Metrics, read
 from causalogit.core.pace import Pace
 from causalogit.core.perturbation import PerturbationNetwork
-from causalogit.core.training_loss import PerturbedLogits, TrainingLoss
+from causalogit.core.training_loss import PerturbedLogits, TrainingLoss, corrected
 
 
 class CausalLogitPerturbation:
@@ -129,7 +129,7 @@ class CausalLogitPerturbation:
         self.solver: Solver = solver
         self.lagged, self.every, self.steps = lagged, every, 0
         self.pace = pace or Pace()
-        self.loss = _loss_of(self.network, noise)
+        self.loss = corrected(self.network.form.loss, noise)
         self.meta_weight = meta_weight
         self.saliency_weight = saliency_weight
         self.saliency_fraction = saliency_fraction
@@ -232,7 +232,8 @@ class CausalLogitPerturbation:
     ) -> tuple[Tensor, Tensor]:
         """Characteristics `(B, K)` and delta `(B, C)` of these samples; nothing is updated.
 
-        The form `weight` gives weights in (0, 1) instead, `(B,)`, not yet divided by their mean.
+        With noise delta has that in it, too, see `PerturbedLogits.total`. The form `weight` gives
+        weights in (0, 1) instead, `(B,)`, not yet divided by their mean.
         """
         networks = [self.classifier.model, self.network]
         modes = [(m, m.training) for network in networks for m in network.modules()]
@@ -242,7 +243,8 @@ class CausalLogitPerturbation:
             logits, features = self.classifier(images)
             weights = self.classifier.head.weight
             values = self.table(logits, features, weights, labels, spurious, replaced, update=False)
-            return values, self.network(self.network.normalised(values), labels, spurious)
+            output = self.network(self.network.normalised(values), labels, spurious)
+            return values, self.loss.total(logits, output, labels)
         finally:
             for module, mode in modes:
                 module.training = mode
@@ -380,20 +382,3 @@ class CausalLogitPerturbation:
             scale = spurious.norm(dim=1).clamp_min(torch.finfo(spurious.dtype).tiny)
             metrics["delta/alpha"] = (output.norm(dim=1) / scale).mean()
         return metrics
-
-
-def _loss_of(network: PerturbationNetwork, noise: float) -> TrainingLoss:
-    """The training loss that the network's form belongs to, corrected for wrong labels.
-
-    Raises:
-        ValueError: it has no such correction, or the share is not from 0 to below 1.
-    """
-    loss = network.form.loss
-    if not noise:
-        return loss
-    if not isinstance(loss, PerturbedLogits) or not 0 < noise < 1:
-        raise ValueError(
-            f"noise is {noise:g}: give a share from 0 to below 1, and 0 for a network that gives "
-            f"weights (this one gives the {loss.name})"
-        )
-    return replace(loss, noise=noise)

@@ -8,7 +8,7 @@ derivative; every solver of the hypergradient works with both. An output form na
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 import torch
@@ -44,6 +44,10 @@ class TrainingLoss(Protocol):
         """The output with `factor` times its size; at 0 it changes nothing, whatever it was."""
         ...
 
+    def total(self, logits: Tensor, output: Tensor, labels: Tensor) -> Tensor:
+        """The output with all that the loss itself does like it, in the output's shape."""
+        ...
+
     def suspicion(self, output: Tensor, labels: Tensor) -> Tensor:
         """`(B,)`, higher where the sample counts for less on its label."""
         ...
@@ -60,8 +64,7 @@ class PerturbedLogits:
     With `noise` it is -log of `(1 - noise) softmax(u + delta)_y + noise / C`: the forward
     correction for labels of which this share is drawn anew from all classes (Patrini et al. 2017,
     arXiv 1609.03683). Each sample's residual then counts by the chance that its label is right, and
-    what a label says against all else is not learned. It is itself a perturbation of the label's
-    logit: with that chance w and `q = softmax(u + delta)_y`, by `log((1 - w (1 - q)) / (w q))`.
+    what a label says against all else is not learned. It is itself a perturbation, see `total`.
 
     Args:
         pace: multiplies it, see `core.pace`.
@@ -118,6 +121,20 @@ class PerturbedLogits:
     def clipped(self, output: Tensor, factor: float) -> Tensor:
         """`factor * delta`."""
         return output * factor if factor else torch.zeros_like(output)
+
+    def total(self, logits: Tensor, output: Tensor, labels: Tensor) -> Tensor:
+        """Delta, and with noise the perturbation of the label's logit that has the same residuals.
+
+        It is `log((1 - w (1 - q)) / (w q))`, with `q = softmax(u + delta)_y` and the chance w.
+        """
+        if not self.noise:
+            return output
+        log_q = _own((logits + output).log_softmax(1), labels)
+        log_right = log_q + math.log1p(-self.noise)
+        drawn = log_right.new_tensor(math.log(self.noise / output.shape[1]))
+        log_w = log_right - torch.logaddexp(log_right, drawn)
+        amount = torch.log1p(log_w.exp() * (log_q.exp() - 1)) - log_w - log_q
+        return output + F.one_hot(labels, output.shape[1]) * amount[:, None].to(output.dtype)
 
     def suspicion(self, output: Tensor, labels: Tensor) -> Tensor:
         """Delta at the label, less its mean at the other classes.
@@ -181,6 +198,10 @@ class WeightedSamples:
         """Drawn to their mean; all alike at 0."""
         return torch.lerp(output.mean(), output, factor) if factor else torch.ones_like(output)
 
+    def total(self, logits: Tensor, output: Tensor, labels: Tensor) -> Tensor:
+        """The weights."""
+        return output
+
     def suspicion(self, output: Tensor, labels: Tensor) -> Tensor:
         """Less the weight."""
         return -output
@@ -197,6 +218,22 @@ class WeightedSamples:
             "weight/max": output.max(),
             "weight/effective": output.mean().square() / output.square().mean(),
         }
+
+
+def corrected(loss: TrainingLoss, noise: float) -> TrainingLoss:
+    """The loss for labels of which this share may be any class.
+
+    Raises:
+        ValueError: it has no such correction, or the share is not from 0 to below 1.
+    """
+    if not noise:
+        return loss
+    if not isinstance(loss, PerturbedLogits) or not 0 < noise < 1:
+        raise ValueError(
+            f"noise is {noise:g}: give a share from 0 to below 1, and 0 for a network that gives "
+            f"weights (this one gives the {loss.name})"
+        )
+    return replace(loss, noise=noise)
 
 
 def _own(values: Tensor, labels: Tensor) -> Tensor:
