@@ -157,6 +157,14 @@ def test_information_is_what_an_expert_adds_to_the_frequencies():
         0, abs=1e-6
     )
     assert Information(frequencies).after(right.flip(1), labels) == 0.0  # worse than nothing
+    # labels of which a share is drawn anew leave the best of experts with a loss
+    rest = -(0.95 * math.log(0.95) + 0.05 * math.log(0.05))
+    plain = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    good = torch.tensor([[0.8, 0.2]] * 3 + [[0.2, 0.8]]).log()
+    assert Information(frequencies, noise=0.1).after(good, labels) == pytest.approx(
+        1 - (-math.log(0.8) - rest) / (plain - rest)
+    )
+    assert Information(frequencies, noise=0.1).after(right, labels) == 1.0
     before = known.after(right, labels)
     assert 0.9 * before < known.after(frequencies.expand(4, -1), labels) < before
 

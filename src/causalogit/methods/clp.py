@@ -94,7 +94,7 @@ class Clp(Method):
             lagged=config.lagged,
             every=config.every,
             pace=Pace(self.pace if config.pace is None else config.pace),
-            noise=self.noise if config.noise is None else config.noise,
+            noise=self._noise,
             objective=self.objective(),
             meta_weight=self._meta_weight,
             saliency_weight=config.saliency_weight,
@@ -104,7 +104,7 @@ class Clp(Method):
         )
         expert = self.expert_of(config)
         self.expert = None if expert is None else spurious_expert(expert, task, self.augmented)
-        self.known = Information(task.log_frequencies())
+        self.known = Information(task.log_frequencies(), noise=self._noise)
         shifts = "background_shift" in names
         self.replace = factual(task, task.config.controls.train_fill) if shifts else None
 
@@ -194,6 +194,11 @@ class Clp(Method):
         self.known.means = state["known"]
         if self.expert is not None:
             self.expert.load_state_dict(state["expert"])
+
+    @property
+    def _noise(self) -> float:
+        chosen = self.task.config.clp.noise
+        return self.noise if chosen is None else chosen
 
     @property
     def _meta_weight(self) -> float:

@@ -67,15 +67,23 @@ class Information:
     """The share of the labels' information that an expert has, from 0 to 1.
 
     One less the ratio of two mean log-losses: the expert's, and that of the classes' frequencies,
-    which need no image. Both are running means, over some 50 batches.
+    which need no image; both less what nobody can know, where some of the labels are drawn anew.
+    Both are running means, over some 50 batches.
 
     Args:
         log_frequencies: of the classes, `(C,)`.
         memory: of the running means, a step.
+        noise: share of the labels that are drawn anew from all classes.
     """
 
-    def __init__(self, log_frequencies: Tensor, memory: float = 0.98) -> None:
+    def __init__(
+        self, log_frequencies: Tensor, memory: float = 0.98, *, noise: float = 0.0
+    ) -> None:
         self.log_frequencies, self.memory = log_frequencies, memory
+        classes = len(log_frequencies)
+        chances = torch.full((classes,), noise / classes)
+        chances[0] += 1 - noise
+        self.unknowable = float(torch.special.entr(chances).sum())
         self.means: Tensor | None = None
 
     def after(self, said: Tensor, labels: Tensor) -> float:
@@ -91,8 +99,11 @@ class Information:
         """As it is by now; 0 before the first batch."""
         if self.means is None:
             return 0.0
-        expert_loss, frequency_loss = (-self.means).tolist()
-        return min(1.0, max(0.0, 1 - expert_loss / frequency_loss)) if frequency_loss else 0.0
+        expert_loss, frequency_loss = (-self.means - self.unknowable).tolist()
+        if frequency_loss <= 0:
+            return 0.0
+        share: float = min(1.0, max(0.0, 1 - expert_loss / frequency_loss))
+        return share
 
 
 @torch.no_grad()
