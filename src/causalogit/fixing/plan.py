@@ -26,6 +26,9 @@ from causalogit.train.folder import RunFolder
 RECORD = "fix.yaml"
 """What was asked for."""
 
+_START = "start.safetensors"
+"""The weights that training begins with."""
+
 _PHOTOS = "photos"
 """Of the record: digests of the splits, which folders of older versions do not have."""
 
@@ -85,21 +88,7 @@ def make_plan(
     data = run_data(first, torch.device("cpu"))
     few, _ = data.test.images.read(torch.arange(2))
     aligned = align(start, data.class_names, few)
-    mean, std = start.normalisation(data.channels)
-    run = replace(
-        first,
-        model=start.architecture,
-        weights=str(out / "start.safetensors"),
-        mean=mean,
-        std=std,
-        select_by=config.select_by or first.select_by,
-        precision=config.precision,
-        accelerator=device.type,
-        checkpoint_every=config.checkpoint_every,
-        optimizer=config.optimizer,
-        clp=config.clp,
-        controls=config.controls,
-    )
+    run = _training(config, first, start, data.channels, out, device)
     _check_method(config.method, run)
     record = _record(config, place, start)
     _check_folder(out, record)
@@ -150,6 +139,32 @@ def _data_config(config: FixConfig, start: Start) -> DataConfig:
         assert start.run is not None  # `read_start` has refused all others
         return start.run.data
     return replace(config.data, image_size=config.data.image_size or start.subject.size)
+
+
+def _training(
+    config: FixConfig,
+    first: RunConfig,
+    start: Start,
+    channels: int,
+    out: Path,
+    device: torch.device,
+) -> RunConfig:
+    """The run that goes on from the classifier's weights, its method and its masks still open."""
+    mean, std = start.normalisation(channels)
+    return replace(
+        first,
+        model=start.architecture,
+        weights=str(out / _START),
+        mean=mean,
+        std=std,
+        select_by=config.select_by or first.select_by,
+        precision=config.precision,
+        accelerator=device.type,
+        checkpoint_every=config.checkpoint_every,
+        optimizer=config.optimizer,
+        clp=config.clp,
+        controls=config.controls,
+    )
 
 
 def _check_method(name: str | None, run: RunConfig) -> None:
@@ -205,7 +220,7 @@ def _begin(out: Path, record: dict[str, Any], aligned: Aligned, classes: int) ->
     try:
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / RECORD, yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
-        if not (out / "start.safetensors").is_file():
-            write_weights(out / "start.safetensors", user_state(aligned.start.whole, classes))
+        if not (out / _START).is_file():
+            write_weights(out / _START, user_state(aligned.start.whole, classes))
     except OSError as error:
         raise ValueError(f"{out} cannot be written to: {error}") from error
