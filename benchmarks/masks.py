@@ -22,8 +22,8 @@ from typing import Literal
 
 from benchmarks.digits import PRODUCTS
 from benchmarks.digits import STUDY as DIGITS
-from benchmarks.study import Study, main
-from causalogit.config import RunConfig
+from benchmarks.study import Study, Variant, main
+from causalogit.config import NetworkConfig, RunConfig
 from causalogit.presets import load_preset
 
 Masks = Literal["exact", "box", "dilated", "eroded", "shifted", "learned"]
@@ -49,6 +49,14 @@ def masked(config: RunConfig, masks: Masks, share: float) -> RunConfig:
     return replace(config, data=replace(config.data, masks=masks, masked_share=share))
 
 
+def _unperturbed(config: RunConfig) -> RunConfig:
+    network = NetworkConfig(form="expert", bound=1e-9, learning_rate=0.0, gated=False)
+    return replace(config, clp=replace(config.clp, network=network))
+
+
+UNPERTURBED = Variant("clp_factual", "held at 0", _unperturbed)
+"""The recipe's training, meta loss and refit; its perturbation is as good as none."""
+
 STUDY = Study(
     name="masks",
     settings={
@@ -59,7 +67,7 @@ STUDY = Study(
     }
     | {"pets-u2netp": SETS["pets"]},  # their masks come by --masks
     methods=("erm_factual", "erm_factual_meta", "erm_factual_meta_augmented", "clp_factual"),
-    variants=PRODUCTS,
+    variants=(UNPERTURBED, *PRODUCTS),
     metrics=DIGITS.metrics,
     against=("clp_factual",),
 )

@@ -17,7 +17,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from benchmarks.masks import masked
+from benchmarks.masks import UNPERTURBED, masked
 from benchmarks.study import Study, Variant, main
 from benchmarks.together import troubled
 from causalogit.config import (
@@ -115,8 +115,7 @@ STUDY = choice(
         ours("noise 0.2", noise=0.2),
         ours("held at 0.9, noise 0.2", network=network("expert", 1.0, 0.0), noise=0.2),
         ours("to 3, gated, noise 0.2", network=network("expert", 3.0, gated=True), noise=0.2),
-        # the same training, meta loss and refit, and nothing said of the background
-        ours("held at 0", network=network("expert", 1e-9, 0.0)),
+        UNPERTURBED,
         ours("held at 0, noise 0.2", network=network("expert", 1e-9, 0.0), noise=0.2),
     ),
 )
