@@ -115,9 +115,9 @@ def cautions(figures: Figures, boxed: float, photos: int, apart: int) -> tuple[s
     found = []
     if figures.as_is is not None and figures.as_is.low <= (figures.alone_by_chance or 0):
         found.append(
-            "On the photos as they are, the answers are hardly better than chance. Is this a "
-            "classifier from elsewhere: is the order of its outputs right (model.outputs), and the "
-            "normalisation (model.mean, model.std)?"
+            "On the photos as they are, the answers are hardly better than chance. If this "
+            "classifier comes from elsewhere: is the order of its outputs right (model.outputs), "
+            "and the normalisation (model.mean, model.std)?"
         )
     if apart < photos:
         found.append(
