@@ -169,6 +169,25 @@ def test_a_held_network_trains_as_one_whose_rate_is_zero(
         assert all("meta" in name or "hypergradient" in name for name in left_out)
 
 
+@pytest.mark.usefixtures("float64")
+def test_labels_that_may_be_wrong_take_the_steps_of_the_textbook_unroll() -> None:
+    model, network = small_net(), PerturbationNetwork(10, 3, "vector")
+    nn.init.normal_(network.mlp[-1].weight)
+    exact, unroll = (
+        perturber(copy.deepcopy(model), OPTIMIZERS["nesterov"], solver, noise=0.3)
+        for solver in ("exact", "unroll")
+    )
+    for number in range(3):
+        for clp in (exact, unroll):
+            if number == 0:
+                clp.network.load_state_dict(network.state_dict())
+            torch.manual_seed(number)
+            assert clp.step(*batch(8, seed=number))["hypergradient/norm"] > 0
+    for own, other in ((exact.network, unroll.network), (exact.classifier, unroll.classifier)):
+        states = [getattr(part, "model", part).state_dict() for part in (own, other)]
+        torch.testing.assert_close(*states, rtol=0, atol=1e-12)
+
+
 def test_a_network_that_never_learns_is_refused() -> None:
     with pytest.raises(ValueError, match="every is 0: give at least 1 step"):
         perturber(small_net(), OPTIMIZERS["sgd"], every=0)
