@@ -23,8 +23,8 @@ STUDY = Study(
         )
     },
     methods=(
-        "erm", "erm_meta", "logit_adjustment", "mixup", "co_teaching", "jtt", "dfr",
-        "meta_weight_net", "meta_lp", "clp_adjusted",
+        "erm", "erm_meta", "logit_adjustment", "mixup", "co_teaching", "gold_loss_correction",
+        "jtt", "dfr", "meta_weight_net", "meta_lp", "clp_adjusted",
         "erm_meta_augmented", "dfr_augmented", "clp",
     ),
     variants=(Variant("meta_lp", "target 5", target_5),),

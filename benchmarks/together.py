@@ -13,7 +13,7 @@ from dataclasses import replace
 from benchmarks.digits import METHODS, PRODUCTS
 from benchmarks.digits import STUDY as DIGITS
 from benchmarks.masks import masked
-from benchmarks.study import Study, main
+from benchmarks.study import Study, Variant, main
 from causalogit.config import LongTailConfig, NoiseConfig, RunConfig
 
 
@@ -23,13 +23,18 @@ def troubled(config: RunConfig) -> RunConfig:
     return replace(config, data=data)
 
 
+def told(config: RunConfig) -> RunConfig:
+    """Of the share of wrong labels, as co-teaching is by default."""
+    return replace(config, clp=replace(config.clp, noise=0.2))
+
+
 CONFIG = troubled(DIGITS.settings["0.95"])
 
 STUDY = Study(
     name="together",
     settings={"exact": CONFIG, "boxes": masked(CONFIG, "box", 1.0)},
-    methods=(*METHODS, "logit_adjustment", "co_teaching"),
-    variants=PRODUCTS,
+    methods=(*METHODS, "logit_adjustment", "co_teaching", "gold_loss_correction"),
+    variants=(*PRODUCTS, Variant("clp_factual", "noise 0.2", told)),
     metrics=DIGITS.metrics,
     against=("clp", "clp_factual"),
 )

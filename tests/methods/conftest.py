@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 import torch
 
-from causalogit.config import DataConfig, MetaConfig, RunConfig
+from causalogit.config import DataConfig, MetaConfig, OptimizerConfig, RunConfig
 from causalogit.data import Data, InMemory, build_data
 from causalogit.methods import Task
 from causalogit.models import build_model
@@ -40,7 +40,7 @@ def train_on(task: Task, sizes: Sequence[int] | None = None, *, blind: bool = Fa
 @pytest.fixture
 def make_task() -> Callable[..., Task]:
     def make(device: str = "cpu", **options: object) -> Task:
-        config = replace(RunConfig(), **options)
+        config = replace(RunConfig(optimizer=OptimizerConfig(epochs=2)), **options)
         model = build_model("lenet", 5, 3, seed=0).to(device)
         return Task(
             config,

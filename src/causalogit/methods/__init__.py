@@ -12,6 +12,7 @@ from causalogit.methods import (  # noqa: F401  (register, in the order of `caus
     dfr,
     jtt,
     co_teaching,
+    gold_loss_correction,
     factual,
     product,
     groups,

@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from torch import Tensor
-from torch.nn import functional as F
 
-from causalogit.data import epoch_batches
 from causalogit.evaluate.metrics import predict
 from causalogit.methods.base import Budget, PlainMethod, Task, method
-from causalogit.methods.second import optimizer_like, second_network
-from causalogit.models import seeded
+from causalogit.methods.second import first_network
 
 
 @method
@@ -53,15 +50,5 @@ class Jtt(PlainMethod):
 
 def first_errors(task: Task) -> Tensor:
     """Train a second network for `jtt_epochs`; which training images it gets wrong, `(N,)`."""
-    config, train = task.config, task.data.train
-    size, seed = config.optimizer.batch_size, config.seed + 1_000_000
-    network = second_network(task)
-    optimizer = optimizer_like(task.optimizer, task.model, network)
-    with seeded(config.seed):  # for a network that drops units
-        for epoch in range(config.controls.jtt_epochs):
-            for batch in epoch_batches(train, size, seed, epoch):
-                own = batch.to(task.device)
-                optimizer.zero_grad()
-                F.cross_entropy(network(own.images), own.labels).backward()
-                optimizer.step()
+    network, train = first_network(task, task.config.controls.jtt_epochs), task.data.train
     return predict(network, train, task.device).argmax(1) != train.labels

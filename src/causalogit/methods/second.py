@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from torch import nn
+from torch.nn import functional as F
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from causalogit.data import epoch_batches
 from causalogit.methods.base import Task
-from causalogit.models import build_model
+from causalogit.models import build_model, seeded
 
 
 def second_network(task: Task, number: int = 0) -> nn.Module:
@@ -50,3 +53,24 @@ def optimizer_like(optimizer: Optimizer, model: nn.Module, twin: nn.Module) -> O
     kind: Any = type(optimizer)  # every setting is in the groups
     twin_optimizer: Optimizer = kind(groups)
     return twin_optimizer
+
+
+def first_network(task: Task, epochs: int, *, to_zero: bool = False) -> nn.Module:
+    """A second network after ERM of its own on the training images, from the config's seed.
+
+    Its optimizer is the classifier's at its first rate, or with that on one cosine to 0.
+    """
+    config, seed = task.config, task.config.seed + 1_000_000
+    network = second_network(task)
+    optimizer = optimizer_like(task.optimizer, task.model, network)
+    schedule = CosineAnnealingLR(optimizer, epochs) if to_zero else None
+    with seeded(config.seed):  # for a network that drops units
+        for epoch in range(epochs):
+            for batch in epoch_batches(task.data.train, config.optimizer.batch_size, seed, epoch):
+                own = batch.to(task.device)
+                optimizer.zero_grad()
+                F.cross_entropy(network(own.images), own.labels).backward()
+                optimizer.step()
+            if schedule is not None:
+                schedule.step()
+    return network
