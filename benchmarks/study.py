@@ -212,8 +212,10 @@ def jobs_of(
 
 def named(row: dict[str, Any], line: Mapping[str, str]) -> dict[str, Any]:
     """The row of a run under its line's name."""
-    title = f"{row['title']}, {line['variant']}" if "variant" in line else row["title"]
-    return {**row, **line, "title": title}
+    if "variant" not in line:
+        return {**row, **line}
+    method = row["title"].removesuffix(", as published")  # which a variant is not
+    return {**row, **line, "title": f"{method}, {line['variant']}"}
 
 
 def tables_of(study: Study, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:

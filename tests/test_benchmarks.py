@@ -37,7 +37,7 @@ from benchmarks.page import (
     write_page,
 )
 from benchmarks.reliance import PAGE, ranks_markdown, reliance_markdown
-from benchmarks.study import ROOT, jobs_of, measured, tables_of, with_others
+from benchmarks.study import ROOT, jobs_of, measured, named, tables_of, with_others
 
 from causalogit.config import DataConfig, MetaConfig, OptimizerConfig, RunConfig
 from causalogit.core import CAUSAL, GROUPS, THE_TEN
@@ -366,3 +366,10 @@ def test_the_simulated_source_gives_every_image_by_its_number():
     assert masks.shape == (2, 1, 32, 32)
     row = scale.measure(3, 1000, "clp", steps=1)
     assert row["milliseconds"] > 0
+
+
+def test_a_variant_of_the_paper_s_method_is_not_called_as_published():
+    line = {"setting": "0.95", "variant": "held at 0.9"}
+    assert named({"title": "CLP, as published"}, line)["title"] == "CLP, held at 0.9"
+    assert named({"title": "CLP, as published"}, {})["title"] == "CLP, as published"
+    assert named({"title": "Meta-LP"}, line)["title"] == "Meta-LP, held at 0.9"
