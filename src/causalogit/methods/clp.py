@@ -270,9 +270,7 @@ class ClpAdjusted(MetaLp):
     name = "clp_adjusted"
     title = "CLP + logit adjustment"
     form: ClassVar[str] = "expert_target"
-    bound: ClassVar[float] = 5.0
     expert_name: ClassVar[ExpertName] = "frequency"
-    gated: ClassVar[bool] = True
 
 
 @method
