@@ -24,8 +24,7 @@ class NetworkConfig(Section, prefix="clp.network."):
             and no hypergradient is computed: an expert counts with 0.9 * bound then, or with 1
             where that is less.
         weight_decay: of its Adam.
-        gated: of every step of Adam take the part that stands out of the noise; null for the
-            method's own choice.
+        gated: of every step of Adam take the part that stands out of the noise; null is false.
         hidden: units of a hidden layer.
         depth: linear layers.
         activation: between the layers.

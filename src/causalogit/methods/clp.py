@@ -58,7 +58,6 @@ class Clp(Method):
         noise: share of the labels that may be any class, likewise.
         meta_weight: of the meta loss's gradient in the classifier's step, likewise.
         expert_name: who says what is spurious, likewise.
-        gated: whether that network's steps are gated, likewise.
         normalise: whether that network's inputs are normalised over the batch.
     """
 
@@ -73,7 +72,6 @@ class Clp(Method):
     noise: ClassVar[float] = 0.0
     meta_weight: ClassVar[float] = 0.0
     expert_name: ClassVar[ExpertName] = "background"
-    gated: ClassVar[bool] = False
     normalise: ClassVar[bool] = True
 
     def __init__(self, task: Task) -> None:
@@ -242,7 +240,7 @@ class Clp(Method):
         config = self.task.config.clp.network
         rate = self.learning_rate if config.learning_rate is None else config.learning_rate
         network.requires_grad_(rate > 0)  # else held
-        kind = GatedAdam if (self.gated if config.gated is None else config.gated) else Adam
+        kind = GatedAdam if config.gated else Adam
         return kind(network.parameters(), rate, weight_decay=config.weight_decay)
 
 
