@@ -31,7 +31,8 @@ class GroupDro(Method):
     """GroupDRO (Sagawa et al. 2020, arXiv 1911.08731): online weights on the groups' losses.
 
     Groups are drawn equally often, as in the authors' code; a group's weight grows with
-    exp(step * loss) and the weighted sum of group losses is minimised.
+    exp(step * loss) and the weighted sum of group losses is minimised. The paper asks for a strong
+    weight decay besides (`optimizer.weight_decay`).
     """
 
     name = "group_dro"
