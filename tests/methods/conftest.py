@@ -8,9 +8,11 @@ from functools import cache
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
 
 from causalogit.config import DataConfig, MetaConfig, OptimizerConfig, RunConfig
-from causalogit.data import Data, InMemory, build_data
+from causalogit.data import Data, InMemory, Split, build_data, epoch_order
 from causalogit.methods import Task
 from causalogit.models import build_model
 from causalogit.train.optimizer import build_optimizer
@@ -35,6 +37,20 @@ def train_on(task: Task, sizes: Sequence[int] | None = None, *, blind: bool = Fa
         images = InMemory(train.everything().images)
         train = replace(train, images=images, groups=torch.full_like(train.groups, -1))
     return replace(task, data=replace(task.data, train=train))
+
+
+def first_network_by_hand(train: Split, rates: Sequence[float]) -> nn.Module:
+    """ERM of a task's second network, an epoch a rate, in eval mode."""
+    network = build_model("lenet", 5, 3, seed=1_000_000)
+    optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9, weight_decay=1e-4)
+    for epoch, rate in enumerate(rates):
+        optimizer.param_groups[0]["lr"] = rate
+        for indices in epoch_order(len(train), None, 1_000_000, epoch).split(32):
+            batch = train.batch(indices)
+            optimizer.zero_grad()
+            F.cross_entropy(network(batch.images), batch.labels).backward()
+            optimizer.step()
+    return network.eval()
 
 
 @pytest.fixture

@@ -6,13 +6,10 @@ import copy
 
 import pytest
 import torch
-from torch.nn import functional as F
 
 from causalogit.config import ControlsConfig
-from causalogit.data import epoch_order
 from causalogit.methods import build_method
-from causalogit.models import build_model
-from tests.methods.conftest import train_on
+from tests.methods.conftest import first_network_by_hand, train_on
 
 SIZES = (120, 60, 20, 5, 1)
 
@@ -26,15 +23,7 @@ def jtt(make_task, sizes=SIZES, **controls):
 def test_errors_against_a_loop(make_task):
     method = jtt(make_task, jtt_epochs=3, jtt_weight=7.0)
     train = method.task.data.train
-    network = build_model("lenet", 5, 3, seed=1_000_000)
-    optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9, weight_decay=1e-4)
-    for epoch in range(3):
-        for indices in epoch_order(len(train), None, 1_000_000, epoch).split(32):
-            batch = train.batch(indices)
-            optimizer.zero_grad()
-            F.cross_entropy(network(batch.images), batch.labels).backward()
-            optimizer.step()
-    network.eval()
+    network = first_network_by_hand(train, [0.01] * 3)
     everything = train.batch(torch.arange(len(train)))
     wrong = network(everything.images).argmax(1) != everything.labels
     assert 0 < wrong.sum() < len(train)

@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from causalogit.data import Batch, Split
+from causalogit.data import Batch
 from causalogit.evaluate.metrics import predict
-from causalogit.methods.base import Budget, Method, Metrics, Task, method
+from causalogit.methods.base import Budget, Task, method
+from causalogit.methods.erm import ErmMeta
 from causalogit.methods.second import first_network
 
 
 @method
-class GoldLossCorrection(Method):
+class GoldLossCorrection(ErmMeta):
     """ERM on training and meta images; training labels count as what may be written in their place.
 
     Hendrycks et al. 2018, arXiv 1802.05300 (GLC). A first network of the classifier's kind, with
@@ -33,17 +34,14 @@ class GoldLossCorrection(Method):
     name = "gold_loss_correction"
     title = "Gold loss correction"
     budget: ClassVar[Budget] = "A"
+    parallel = False  # which images of a batch are clean is told by places, which are not gathered
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         self.written: Tensor | None = None
 
-    def training_split(self) -> Split:
-        """Training and meta images."""
-        return self.task.data.train.joined(self.task.data.meta)
-
-    def step(self, batch: Batch) -> Metrics:
-        """One step on the corrected loss."""
+    def training_loss(self, batch: Batch) -> Tensor:
+        """Corrected on training images, plain on meta images."""
         if self.written is None:
             with torch.autocast(self.task.device.type, enabled=False):
                 self.written = written_labels(self.task).to(self.task.device)
@@ -54,7 +52,7 @@ class GoldLossCorrection(Method):
             F.cross_entropy(logits, batch.labels, reduction="none"),
             corrected_losses(logits, batch.labels, self.written),
         )
-        return self.descend(losses.mean())
+        return losses.mean()
 
     def state_dict(self) -> dict[str, Any]:
         """The matrix."""
