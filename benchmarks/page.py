@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from matplotlib.lines import Line2D
 from scipy.stats import t as student
 
 from causalogit.cli.tables import by_method, spread
-from causalogit.files import write_json, write_text
+from causalogit.files import write_text
 from causalogit.report.figures.draw import Panel, write_png
 from causalogit.report.palette import LIGHT, dash, tone_name
 
@@ -93,8 +94,9 @@ def headline_markdown(rows: Rows) -> str:
 
 
 def write_page(folder: Path, rows: Rows, tables: Mapping[str, str]) -> None:
-    """Write `results.json`, and the tables into the folder's README.md."""
-    write_json(folder / "results.json", {"runs": [_slim(row) for row in rows]})
+    """Write `results.json`, a line a run, and the tables into the folder's README.md."""
+    runs = ",\n".join(json.dumps(_slim(row)) for row in rows)
+    write_text(folder / "results.json", f'{{"runs": [\n{runs}\n]}}\n')
     fill_tables(folder / "README.md", tables)
 
 
@@ -102,15 +104,21 @@ MOST_GROUPS = 25
 """Single groups that `results.json` keeps; of more, the means and the worst say enough."""
 
 
+DECIMALS = 6
+"""That figures keep in `results.json`: a test image is 1e-4 of the largest test set."""
+
+
 def _slim(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The row without single groups where these are many (a hundred in generalized long tails)."""
+    """The row, rounded; without single groups where these are many (a hundred in GLT)."""
     groups = [name for name in values if name.startswith("accuracy/group/")]
     left_out = set(groups) if len(groups) > MOST_GROUPS else set()
-    return {
-        name: _slim(value) if isinstance(value, Mapping) else value
-        for name, value in values.items()
-        if name not in left_out
-    }
+    return {name: _rounded(value) for name, value in values.items() if name not in left_out}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _slim(value)
+    return round(value, DECIMALS) if isinstance(value, float) else value
 
 
 def fill_tables(page: Path, tables: Mapping[str, str]) -> None:

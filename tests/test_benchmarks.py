@@ -341,6 +341,15 @@ def test_rows_with_very_many_groups_keep_their_means_alone(tmp_path):
     assert many["method"] == "erm"
 
 
+def test_figures_are_kept_to_six_decimals_and_a_run_a_line(tmp_path):
+    (tmp_path / "README.md").write_text("")
+    row = {"method": "erm", "seed": 3, "last": {"accuracy/mean": 0.45720000000000005}}
+    write_page(tmp_path, [row, row], {})
+    written = (tmp_path / "results.json").read_text()
+    assert json.loads(written)["runs"] == [{**row, "last": {"accuracy/mean": 0.4572}}] * 2
+    assert len(written.splitlines()) == 4
+
+
 def test_fills_have_a_line_each_and_places_on_their_page():
     measured = {"l1": 0.05, "psnr": 21.94, "milliseconds": 2.04}
     rows = [
