@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -93,11 +94,15 @@ def test_crt_leaves_the_backbone_alone_and_repeats_itself(make_task):
     torch.set_rng_state(state)
 
 
-def test_crt_against_a_loop(make_task):
+def test_crt_against_a_loop_on_transformed_images(make_task):
     controls = ControlsConfig(crt_epochs=3)
     task = train_on(make_task(method="crt", seed=4, controls=controls), SIZES)
-    labels = task.data.train.labels
-    features = features_of(Classifier(task.model, 5), task.data.train, CPU)
+    train = task.data.train
+    train = replace(train, transform=lambda images, masks, draws: (images.flip(3), masks))
+    task = replace(task, data=replace(task.data, train=train))
+    labels = train.labels
+    with torch.no_grad():
+        features = Classifier(task.model.eval(), 5)(train.everything().images.flip(3))[1]
     torch.manual_seed(4)
     head = nn.Linear(84, 5)
     optimizer = torch.optim.SGD(head.parameters(), 0.01, momentum=0.9, weight_decay=1e-4)

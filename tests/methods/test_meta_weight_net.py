@@ -25,8 +25,17 @@ def test_it_is_the_network_of_the_paper(make_task):
     assert [type(m) for m in layers] == [nn.Linear, nn.ReLU, nn.Linear]
     assert (layers[0].in_features, layers[0].out_features, layers[2].out_features) == (1, 100, 1)
     assert method.clp.network.normalise is None
-    assert method.clp.network_optimizer.param_groups[0]["lr"] == 1e-3
+    group = method.clp.network_optimizer.param_groups[0]
+    assert (group["lr"], group["weight_decay"]) == (1e-3, 1e-4)
     assert method.information() == "A"
+
+
+@pytest.mark.parametrize(("name", "own"), [("meta_weight_net", 1e-4), ("clp", 0.0)])
+def test_weight_decay_of_the_network_is_the_methods_own_or_the_configs(name, own, make_task):
+    for given, expected in ((None, own), (0.0, 0.0), (0.1, 0.1)):
+        config = ClpConfig(network=NetworkConfig(weight_decay=given))
+        method = build_method(make_task(method=name, clp=config))
+        assert method.clp.network_optimizer.param_groups[0]["weight_decay"] == expected
 
 
 def test_its_input_is_the_loss_and_its_output_a_weight_whatever_the_config_says(make_task):

@@ -23,7 +23,7 @@ class NetworkConfig(Section, prefix="clp.network."):
         learning_rate: of its Adam; null for the method's own choice. At 0 it is held as it begins,
             and no hypergradient is computed: an expert counts with 0.9 * bound then, or with 1
             where that is less.
-        weight_decay: of its Adam.
+        weight_decay: of its Adam; null for the method's own choice.
         gated: of every step of Adam take the part that stands out of the noise; null is false.
         hidden: units of a hidden layer.
         depth: linear layers.
@@ -33,7 +33,7 @@ class NetworkConfig(Section, prefix="clp.network."):
     form: FormName | None = None
     bound: float | None = None
     learning_rate: float | None = None
-    weight_decay: float = 0.0
+    weight_decay: float | None = None
     gated: bool | None = None
     hidden: int = 100
     depth: int = 2

@@ -52,8 +52,8 @@ class Clp(Method):
     """CLP to the letter of the paper; every option of the config's `clp` section counts.
 
     Attributes:
-        form, bound, learning_rate: of the perturbation network where the config leaves them open.
-            At the rate 0 the network is held, and no hypergradient is computed.
+        form, bound, learning_rate, weight_decay: of the perturbation network where the config leaves
+            them open. At the rate 0 the network is held, and no hypergradient is computed.
         pace: largest factor on the training loss, likewise.
         noise: share of the labels that may be any class, likewise.
         meta_weight: of the meta loss's gradient in the classifier's step, likewise.
@@ -68,6 +68,7 @@ class Clp(Method):
     form: ClassVar[str] = "vector"
     bound: ClassVar[float] = 1.0
     learning_rate: ClassVar[float] = 1e-3
+    weight_decay: ClassVar[float] = 0.0
     pace: ClassVar[float] = 1.0
     noise: ClassVar[float] = 0.0
     meta_weight: ClassVar[float] = 0.0
@@ -239,9 +240,10 @@ class Clp(Method):
     def _optimizer(self, network: PerturbationNetwork) -> Adam:
         config = self.task.config.clp.network
         rate = self.learning_rate if config.learning_rate is None else config.learning_rate
+        decay = self.weight_decay if config.weight_decay is None else config.weight_decay
         network.requires_grad_(rate > 0)  # else held
         kind = GatedAdam if config.gated else Adam
-        return kind(network.parameters(), rate, weight_decay=config.weight_decay)
+        return kind(network.parameters(), rate, weight_decay=decay)
 
 
 @method

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from causalogit.core import Classifier
-from causalogit.data import Split, epoch_order
+from causalogit.data import Split, epoch_batches
 from causalogit.evaluate.modes import eval_mode
 from causalogit.methods.base import Budget, PlainMethod, method
 from causalogit.methods.second import optimizer_like
@@ -89,8 +89,9 @@ class Crt(PlainMethod):
     """ERM; then a new last layer is trained on its features, with all classes drawn equally often.
 
     Classifier re-training (cRT) of Kang et al. 2020, arXiv 1910.09217. The features are those of
-    the training images in eval mode; the optimizer is the classifier's, its rate on one cosine to
-    0. The new layer and the draws depend on the config's seed alone.
+    the training images in eval mode, cropped and flipped anew each time as in training; the
+    optimizer is the classifier's, its rate on one cosine to 0. The new layer and all draws depend
+    on the config's seed alone.
     """
 
     name = "crt"
@@ -99,29 +100,30 @@ class Crt(PlainMethod):
 
     def finish(self, model: nn.Module) -> None:
         """Retrain the last layer of `model` in place."""
-        task = self.task
-        classifier = Classifier(model, task.data.num_classes)
-        features = features_of(classifier, task.data.train, task.device)
-        head = self._trained_head(features, classifier.head)
+        classifier = Classifier(model, self.task.data.num_classes)
+        with eval_mode(model):
+            head = self._trained_head(classifier)
         classifier.head.load_state_dict(head.state_dict())
 
-    def _trained_head(self, features: Tensor, old: nn.Linear) -> nn.Linear:
+    def _trained_head(self, classifier: Classifier) -> nn.Linear:
         task, config = self.task, self.task.config
-        labels = task.data.train.labels
-        weights = 1 / task.data.class_counts[labels].double()
+        train, old = task.data.train, classifier.head
+        weights = 1 / task.data.class_counts[train.labels].double()
         with seeded(config.seed):
             head = nn.Linear(old.in_features, old.out_features, bias=old.bias is not None)
         head.to(task.device)
         trained = Classifier(task.model, task.data.num_classes).head
         optimizer = optimizer_like(task.optimizer, trained, head)
+        size, seed = config.optimizer.batch_size, config.seed + 1_000_000
         epochs = config.controls.crt_epochs
         schedule = CosineAnnealingLR(optimizer, epochs)
-        targets = labels.to(task.device)
         for epoch in range(epochs):
-            order = epoch_order(len(labels), weights, config.seed + 1_000_000, epoch)
-            for batch in order.to(task.device).split(config.optimizer.batch_size):
+            for batch in epoch_batches(train, size, seed, epoch, weights=weights):
+                own = batch.to(task.device)
+                with torch.no_grad():
+                    features = classifier(own.images)[1].float()
                 optimizer.zero_grad()
-                F.cross_entropy(head(features[batch]), targets[batch]).backward()
+                F.cross_entropy(head(features), own.labels).backward()
                 optimizer.step()
             schedule.step()
         return head

@@ -17,7 +17,8 @@ class MetaWeightNet(MetaLp):
     meta images by Eqs. 8-10. The input is the loss in nats, not normalised. The weights are
     divided by their mean over the batch; the network's last layer starts at zero, so that training
     starts as plain training; the virtual step is the classifier's own, with momentum and weight
-    decay.
+    decay. As in the authors' code, the network's own weights decay: what it says of the loss would
+    else run to one end, where all weights are alike.
 
     Input and output are the method itself: the config's `clp.characteristics` (with `without` and
     `replace`) and `clp.network.form` do not change them. For weights from other characteristics
@@ -28,6 +29,7 @@ class MetaWeightNet(MetaLp):
     title = "Meta-Weight-Net"
     form: ClassVar[str] = "weight"
     normalise: ClassVar[bool] = False
+    weight_decay: ClassVar[float] = 1e-4
 
     @classmethod
     def output_form(cls, config: ClpConfig) -> str:
