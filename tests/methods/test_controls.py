@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from torch import nn
 
 from causalogit.config import ClpConfig, ControlsConfig, NetworkConfig
 from causalogit.core import THE_TEN, Classifier, Pace
@@ -15,7 +16,11 @@ from causalogit.data import epoch_order
 from causalogit.methods import build_method, refit
 from causalogit.methods.clp import choose_characteristics
 from causalogit.methods.masked import factual
-from causalogit.methods.refit import _logistic_regression, refit_last_layer
+from causalogit.methods.refit import (
+    _logistic_regression,
+    estimate_statistics,
+    refit_last_layer,
+)
 from causalogit.models import build_model
 from causalogit.train.optimizer import build_optimizer
 from tests.methods.conftest import train_on
@@ -256,6 +261,52 @@ def test_a_refit_looks_at_a_part_of_the_meta_set_at_a_time(make_task, monkeypatc
     assert max(seen[-11 * 8 :]) <= 7 < len(meta)
     assert min(classes) > 1
     torch.testing.assert_close(heads[1], heads[0], atol=1e-3, rtol=1e-2)
+
+
+def with_batch_norm(task):
+    """The task of a classifier whose first layer is batch norm."""
+    pool = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, 5))
+    model = nn.Sequential(nn.BatchNorm2d(3), *pool)
+    return replace(task, model=model, optimizer=build_optimizer(model, task.config.optimizer))
+
+
+@pytest.mark.parametrize("at_once", [1000, 7])
+def test_statistics_are_the_mean_of_those_of_batches(at_once, make_task, monkeypatch):
+    monkeypatch.setattr(refit, "_AT_ONCE", at_once)
+    task = with_batch_norm(make_task(method="clp_factual"))
+    with torch.no_grad():
+        task.model(torch.full((4, 3, 28, 28), 9.0))  # leaves a trace, which must go
+    task.model.eval()
+    before = copy.deepcopy(task.model.state_dict())
+    factors = iter(range(1, 10_000))
+    estimate_statistics(task, task.model, lambda images, masks, labels: next(factors) * images)
+    images = task.data.meta.everything().images.double()
+    count = -(-len(images) // at_once)
+    parts = [images[part::count] for part in range(count)] * 10
+    scaled = [pair for k, part in enumerate(parts, 1) for pair in (part, k * part)]
+    means = torch.stack([batch.mean((0, 2, 3)) for batch in scaled])
+    variances = torch.stack([batch.transpose(0, 1).flatten(1).var(1) for batch in scaled])
+    norm = task.model[0]
+    torch.testing.assert_close(norm.running_mean.double(), means.mean(0), rtol=1e-4, atol=0)
+    torch.testing.assert_close(norm.running_var.double(), variances.mean(0), rtol=1e-4, atol=0)
+    assert not norm.training
+    assert norm.momentum == 0.1
+    changed = {n for n, v in task.model.state_dict().items() if not torch.equal(v, before[n])}
+    assert changed == {"0.running_mean", "0.running_var", "0.num_batches_tracked"}
+
+
+def test_statistics_of_the_meta_images_are_the_recipes_or_the_configs_choice(make_task):
+    for name, chosen, anew in (
+        ("clp", None, False), ("clp", True, True), ("clp_factual", None, True),
+        ("clp_factual", False, False),
+    ):  # fmt: skip
+        config = ClpConfig(meta_statistics=chosen, refit=0.0)
+        task = with_batch_norm(make_task(method=name, clp=config))
+        build_method(task).finish(task.model)
+        assert (task.model[0].running_mean.abs().max() > 0) == anew
+        images = task.data.meta.everything().images
+        if anew:  # factual copies have other colours, the digits' own are the same
+            assert task.model[0].running_mean.allclose(images.mean((0, 2, 3)), atol=0.1)
 
 
 def test_clp_refits_where_it_is_told_to(make_task):

@@ -25,7 +25,7 @@ from causalogit.core import (
 from causalogit.data import Batch
 from causalogit.methods.base import Budget, Method, Metrics, Task, method
 from causalogit.methods.masked import factual, meta_objective
-from causalogit.methods.refit import refit_last_layer
+from causalogit.methods.refit import estimate_statistics, refit_last_layer
 from causalogit.methods.spurious import Information, answers_of, spurious_expert
 from causalogit.models import seeded
 
@@ -52,11 +52,12 @@ class Clp(Method):
     """CLP to the letter of the paper; every option of the config's `clp` section counts.
 
     Attributes:
-        form, bound, learning_rate, weight_decay: of the perturbation network where the config leaves
-            them open. At the rate 0 the network is held, and no hypergradient is computed.
+        form, bound, learning_rate, weight_decay: of the perturbation network where the config
+            leaves them open. At the rate 0 it is held, and no hypergradient is computed.
         pace: largest factor on the training loss, likewise.
         noise: share of the labels that may be any class, likewise.
         meta_weight: of the meta loss's gradient in the classifier's step, likewise.
+        meta_statistics: whether batch norm's statistics are the meta images' in the end, likewise.
         expert_name: who says what is spurious, likewise.
         normalise: whether that network's inputs are normalised over the batch.
     """
@@ -72,6 +73,7 @@ class Clp(Method):
     pace: ClassVar[float] = 1.0
     noise: ClassVar[float] = 0.0
     meta_weight: ClassVar[float] = 0.0
+    meta_statistics: ClassVar[bool] = False
     expert_name: ClassVar[ExpertName] = "background"
     normalise: ClassVar[bool] = True
 
@@ -158,11 +160,14 @@ class Clp(Method):
         return 0.0
 
     def finish(self, model: nn.Module) -> None:
-        """Mix a logistic regression on the meta set into the last layer, where it is asked for."""
-        chosen = self.task.config.clp.refit
-        share = self.refit_share() if chosen is None else chosen
+        """Fit running statistics and the last layer to the meta set, where that is asked for."""
+        config, augment = self.task.config.clp, self.objective().factual
+        anew = self.meta_statistics if config.meta_statistics is None else config.meta_statistics
+        if anew:
+            estimate_statistics(self.task, model, augment)
+        share = self.refit_share() if config.refit is None else config.refit
         if share:
-            refit_last_layer(self.task, model, self.objective().factual, share)
+            refit_last_layer(self.task, model, augment, share)
 
     def perturbation(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Characteristics `(B, K)` and delta `(B, C)` of a batch; nothing is learned.
@@ -281,8 +286,9 @@ class ClpFactual(Clp):
     shows of it (`VisibleExpert`), so that the classifier has nothing to learn from that either,
     and the network learns how far to believe it. The classifier learns from the meta loss as well,
     the more the more of the labels the expert knows: where masks are exact nothing is left to learn
-    from a small set that is soon known by heart. In the end its last layer is drawn to a refit on
-    the meta images, by the same share, but by a quarter of the way at least.
+    from a small set that is soon known by heart. In the end batch norm's statistics become those of
+    the meta images, and its last layer is drawn to a refit on them, by the same share, but by a
+    quarter of the way at least.
     """
 
     name = "clp_factual"
@@ -291,6 +297,7 @@ class ClpFactual(Clp):
     form: ClassVar[str] = "expert"
     pace: ClassVar[float] = 10.0
     meta_weight: ClassVar[float] = 1.0
+    meta_statistics: ClassVar[bool] = True
     expert_name: ClassVar[ExpertName] = "visible"
 
     def __init__(self, task: Task) -> None:

@@ -25,8 +25,8 @@ class CoTeaching(Method):
     """Two networks, each of which learns from the images that the other finds easiest.
 
     Han et al. 2018, arXiv 1804.06872, against wrong labels. The share of a batch that is left out
-    grows from 0 in the first epoch to all in the tenth. The second network has initial weights of its own and
-    the classifier's optimizer and rates; only the first is validated and tested.
+    grows from 0 in the first epoch to all in the tenth. The second network has initial weights of
+    its own and the classifier's optimizer and rates; only the first is validated and tested.
     """
 
     name = "co_teaching"

@@ -1,18 +1,45 @@
-"""The last layer, fitted anew on the meta set."""
+"""What is fitted anew on the meta set when training is over: running statistics, last layer."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from causalogit.core import Classifier, MaskedTransform
+from causalogit.data import Batch
 from causalogit.methods.base import Task
 
 _COPIES = 10
 _AT_ONCE = 256  # meta images in memory
 _NEVER = -1e4  # the logit of a class that the meta set has no image of
+
+
+def estimate_statistics(task: Task, model: nn.Module, augment: MaskedTransform | None) -> None:
+    """Take batch norm's running statistics from the meta images and ten factual copies of each.
+
+    Adaptive batch normalisation (Li et al. 2016, arXiv 1603.04779), to the images that the
+    classifier shall be right on: it was trained on others. Meta images and copies go through it in
+    batches of their own, as in the meta loss, and all batches count alike. A model without batch
+    norm stays as it is.
+
+    Args:
+        task: whose meta set.
+        model: changed in place; its mode stays.
+        augment: gives the copies; None for the images alone.
+    """
+
+    def images() -> Iterator[Tensor]:
+        for _ in range(_COPIES):
+            for _, batch in _parts(task):
+                yield batch.images
+                if augment is not None and batch.masks is not None:
+                    yield augment(batch.images, batch.masks, batch.labels)
+
+    update_bn(images(), model, task.device)
 
 
 def refit_last_layer(
@@ -57,22 +84,27 @@ def refit_last_layer(
 def _features(
     task: Task, classifier: Classifier, augment: MaskedTransform | None
 ) -> tuple[Tensor, Tensor]:
-    """Of all meta images and their copies, `(M, d)`, and the number of each one's photo, `(M,)`.
-
-    A part of the meta set at a time, with images of all its length in each: fills that take
-    another class's background find one.
-    """
-    meta, features, photos = task.data.meta, [], []
-    parts = math.ceil(len(meta) / _AT_ONCE)
-    for part in range(parts):
-        places = torch.arange(part, len(meta), parts)
-        batch = meta.batch(places)
+    """Of all meta images and their copies, `(M, d)`, and the number of each one's photo, `(M,)`."""
+    features, photos = [], []
+    for places, batch in _parts(task):
         looks = [batch.images]
         if augment is not None and batch.masks is not None:
             looks += [augment(batch.images, batch.masks, batch.labels) for _ in range(_COPIES)]
         features += [classifier(images.to(task.device))[1] for images in looks]
         photos += [places] * len(looks)
     return torch.cat(features), torch.cat(photos)
+
+
+def _parts(task: Task) -> Iterator[tuple[Tensor, Batch]]:
+    """The meta set a part at a time, with its places.
+
+    Images of all its length are in each: fills that take another class's background find one.
+    """
+    meta = task.data.meta
+    parts = math.ceil(len(meta) / _AT_ONCE)
+    for part in range(parts):
+        places = torch.arange(part, len(meta), parts)
+        yield places, meta.batch(places)
 
 
 def _spread(logits: Tensor) -> Tensor:
