@@ -9,6 +9,7 @@ runs/attributes, writes docs/results/attributes.
 
 from __future__ import annotations
 
+from benchmarks.digits import JTTS
 from benchmarks.digits import STUDY as DIGITS
 from benchmarks.study import Study, main
 from causalogit.config import (
@@ -47,7 +48,7 @@ STUDY = Study(
         "erm_meta_augmented", "dfr_augmented", "clp", "erm_factual", "erm_factual_meta_augmented",
         "product_of_experts", "clp_factual",
     ),
-    variants=(),
+    variants=JTTS,
     metrics=DIGITS.metrics,
     against=("clp", "clp_factual"),
 )  # fmt: skip
