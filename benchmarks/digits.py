@@ -34,7 +34,6 @@ def paced(config: RunConfig) -> RunConfig:
     return replace(config, controls=controls)
 
 
-
 def looks_after(epochs: int) -> Variant:
     """JTT that looks for errors after so many epochs, which its authors chose for each set."""
 
