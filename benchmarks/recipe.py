@@ -115,7 +115,7 @@ STUDY = choice(
         ours("noise 0.2", noise=0.2),
         ours("held at 0.9, noise 0.2", network=network("expert", 1.0, 0.0), noise=0.2),
         ours("to 3, gated, noise 0.2", network=network("expert", 3.0, gated=True), noise=0.2),
-        ours("running statistics", meta_statistics=False),
+        ours("meta statistics", meta_statistics=True),
         UNPERTURBED,
         ours("held at 0, noise 0.2", network=network("expert", 1e-9, 0.0), noise=0.2),
     ),

@@ -93,8 +93,7 @@ class ClpConfig(Section, prefix="clp."):
             the last layer, mixed in when training is over; 0 is off, 1 puts it in the layer's
             place, null for the method's own choice.
         meta_statistics: take batch norm's running statistics from the meta images and factual
-            copies of them when training is over, and before the refit; null for the method's own
-            choice.
+            copies of them when training is over, and before the refit.
         expert: who says what is spurious, for the forms "expert" and "expert_target" and the
             characteristics "spurious_loss" and "spurious_gap": networks of its own, of the image
             without its object ("background") or of what still shows of that after the training
@@ -130,7 +129,7 @@ class ClpConfig(Section, prefix="clp."):
     counterfactual_weight: float = 1.0
     meta_weight: float | None = None
     refit: float | None = None
-    meta_statistics: bool | None = None
+    meta_statistics: bool = False
     expert: ExpertName | None = None
     expert_fill: FillName = "grey"
     expert_learning_rate: float = 1e-3

@@ -57,7 +57,6 @@ class Clp(Method):
         pace: largest factor on the training loss, likewise.
         noise: share of the labels that may be any class, likewise.
         meta_weight: of the meta loss's gradient in the classifier's step, likewise.
-        meta_statistics: whether batch norm's statistics are the meta images' in the end, likewise.
         expert_name: who says what is spurious, likewise.
         normalise: whether that network's inputs are normalised over the batch.
     """
@@ -73,7 +72,6 @@ class Clp(Method):
     pace: ClassVar[float] = 1.0
     noise: ClassVar[float] = 0.0
     meta_weight: ClassVar[float] = 0.0
-    meta_statistics: ClassVar[bool] = False
     expert_name: ClassVar[ExpertName] = "background"
     normalise: ClassVar[bool] = True
 
@@ -162,8 +160,7 @@ class Clp(Method):
     def finish(self, model: nn.Module) -> None:
         """Fit running statistics and the last layer to the meta set, where that is asked for."""
         config, augment = self.task.config.clp, self.objective().factual
-        anew = self.meta_statistics if config.meta_statistics is None else config.meta_statistics
-        if anew:
+        if config.meta_statistics:
             estimate_statistics(self.task, model, augment)
         share = self.refit_share() if config.refit is None else config.refit
         if share:
@@ -286,9 +283,8 @@ class ClpFactual(Clp):
     shows of it (`VisibleExpert`), so that the classifier has nothing to learn from that either,
     and the network learns how far to believe it. The classifier learns from the meta loss as well,
     the more the more of the labels the expert knows: where masks are exact nothing is left to learn
-    from a small set that is soon known by heart. In the end batch norm's statistics become those of
-    the meta images, and its last layer is drawn to a refit on them, by the same share, but by a
-    quarter of the way at least.
+    from a small set that is soon known by heart. In the end its last layer is drawn to a refit on
+    the meta images, by the same share, but by a quarter of the way at least.
     """
 
     name = "clp_factual"
@@ -297,7 +293,6 @@ class ClpFactual(Clp):
     form: ClassVar[str] = "expert"
     pace: ClassVar[float] = 10.0
     meta_weight: ClassVar[float] = 1.0
-    meta_statistics: ClassVar[bool] = True
     expert_name: ClassVar[ExpertName] = "visible"
 
     def __init__(self, task: Task) -> None:
