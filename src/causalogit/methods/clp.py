@@ -159,12 +159,12 @@ class Clp(Method):
 
     def finish(self, model: nn.Module) -> None:
         """Fit running statistics and the last layer to the meta set, where that is asked for."""
-        config, augment = self.task.config.clp, self.objective().factual
+        config = self.task.config.clp
         if config.meta_statistics:
-            estimate_statistics(self.task, model, augment)
+            estimate_statistics(self.task, model, self.objective().factual)
         share = self.refit_share() if config.refit is None else config.refit
         if share:
-            refit_last_layer(self.task, model, augment, share)
+            refit_last_layer(self.task, model, self.objective().factual, share)
 
     def perturbation(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Characteristics `(B, K)` and delta `(B, C)` of a batch; nothing is learned.
