@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from causalogit.cli.main import build_parser, with_preset_files
+from causalogit.cli.parser import build_parser, with_preset_files
 from causalogit.models import LeNet
 
 README = Path(__file__).parents[2] / "README.md"
