@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from causalogit.config import ClpConfig, DataConfig, NetworkConfig, RunConfig
 from causalogit.data import build_data
@@ -145,34 +146,31 @@ def test_what_a_new_background_covers_is_not_counted(task_with, masks):
         assert unusual < 0.12
 
 
-def test_information_is_what_an_expert_adds_to_the_frequencies():
+def test_information_is_what_somebody_adds_to_the_frequencies():
     labels = torch.tensor([0, 0, 0, 1])
     frequencies = torch.tensor([0.75, 0.25]).log()
     right = torch.tensor([[0.9, 0.1]] * 3 + [[0.1, 0.9]]).log()
+    plain = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    wrong = -math.log(0.1)
     known = Information(frequencies)
-    assert known.after(right, labels) == pytest.approx(
-        1 - math.log(0.9) / (0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    assert known.after(F.nll_loss(right, labels), labels) == pytest.approx(
+        1 + math.log(0.9) / plain
     )
-    assert Information(frequencies).after(frequencies.expand(4, -1), labels) == pytest.approx(
-        0, abs=1e-6
-    )
-    assert Information(frequencies).after(right.flip(1), labels) == 0.0  # worse than nothing
+    assert Information(frequencies).after(plain, labels) == pytest.approx(0, abs=1e-6)
+    assert Information(frequencies).after(wrong, labels) == 0.0  # worse than nothing
     # labels of which a share is drawn anew leave the best of experts with a loss
     rest = -(0.95 * math.log(0.95) + 0.05 * math.log(0.05))
-    plain = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
-    good = torch.tensor([[0.8, 0.2]] * 3 + [[0.2, 0.8]]).log()
-    assert Information(frequencies, noise=0.1).after(good, labels) == pytest.approx(
+    assert Information(frequencies, noise=0.1).after(-math.log(0.8), labels) == pytest.approx(
         1 - (-math.log(0.8) - rest) / (plain - rest)
     )
-    assert Information(frequencies, noise=0.1).after(right, labels) == 1.0
-    before = known.after(right, labels)
-    assert 0.9 * before < known.after(frequencies.expand(4, -1), labels) < before
+    assert Information(frequencies, noise=0.1).after(-math.log(0.9), labels) == 1.0
+    before = known.after(-math.log(0.9), labels)
+    assert 0.9 * before < known.after(plain, labels) < before
 
 
 @pytest.mark.parametrize(("masks", "least", "most"), [("exact", 0.0, 0.1), ("box", 0.3, 1.0)])
 def test_clp_learns_from_the_meta_loss_as_far_as_the_expert_knows(task_with, masks, least, most):
-    task = task_with(masks, expert_epochs=8)
-    task = replace(task, config=replace(task.config, method="clp_factual"))
+    task = clp_factual(task_with(masks, expert_epochs=8, meta_until=0.0))
     method = build_method(task)
     batch = task.data.train.batch(torch.arange(500) * 7 % len(task.data.train))
     for _ in range(3):
@@ -182,6 +180,31 @@ def test_clp_learns_from_the_meta_loss_as_far_as_the_expert_knows(task_with, mas
     again = build_method(task)
     again.load_state_dict(method.state_dict())
     torch.testing.assert_close(again.known.means, method.known.means)
+    torch.testing.assert_close(again.learned.means, method.learned.means)
+
+
+@pytest.mark.parametrize(("until", "weights"), [(0.0, (0.2, 0.2, 0.2)), (0.4, (1.0, 0.75, 0.2))])
+def test_a_classifier_at_chance_has_all_of_the_meta_loss(task_with, monkeypatch, until, weights):
+    method = build_method(clp_factual(task_with(meta_until=until)))
+    batch = method.task.data.train.batch(torch.arange(50) * 7)  # of five classes, ten each
+    said = torch.full((50, 5), math.log(5) * 0.8 * -1)  # a fifth of the information
+    monkeypatch.setattr(method.expert, "log_probabilities", lambda batch: said)
+    loss = {"loss/classifier": math.log(5)}
+    monkeypatch.setattr(method.clp, "step", lambda *images, spurious: dict(loss))
+    for share, weight in zip((1.0, 0.9, 0.5), weights, strict=True):
+        loss["loss/classifier"] = share * math.log(5)
+        for _ in range(500):
+            metrics = method.step(batch)
+        assert metrics["classifier/information"] == pytest.approx(1 - share, abs=0.02)
+        assert method.clp.meta_weight == pytest.approx(weight, abs=0.05)
+    learned = metrics["classifier/information"]
+    loss.pop("loss/classifier")  # a step that the guard leaves out
+    assert "classifier/information" not in method.step(batch)
+    assert method.learned.share == learned
+
+
+def clp_factual(task):
+    return replace(task, config=replace(task.config, method="clp_factual"))
 
 
 @pytest.mark.parametrize(("rate", "learns"), [(0.0, False), (None, True), (1e-3, True)])
@@ -189,7 +212,7 @@ def test_an_expert_whose_network_has_no_rate_counts_by_the_same_strength(
     task_with, rate, learns, monkeypatch
 ):
     task = task_with(network=NetworkConfig("expert", 1.0, rate))
-    method = build_method(replace(task, config=replace(task.config, method="clp_factual")))
+    method = build_method(clp_factual(task))
     batch = task.data.train.batch(torch.arange(100) * 35)
     said = (torch.eye(5)[batch.labels] * 0.6 + 0.08).log()
     monkeypatch.setattr(method.expert, "log_probabilities", lambda batch: said)

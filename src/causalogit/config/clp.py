@@ -87,8 +87,11 @@ class ClpConfig(Section, prefix="clp."):
         counterfactual_weight: weight of the meta loss on counterfactual images.
         meta_weight: of the meta loss's gradient in the classifier's own step, so that it learns
             from the meta images, too; where an expert says what is spurious in an image, times the
-            share of the labels' information that it has; only in the steps that `every` names; 0
-            is off, null for the method's own choice.
+            share of the labels' information that it has, or what `meta_until` says if that is more;
+            only in the steps that `every` names; 0 is off, null for the method's own choice.
+        meta_until: share of the labels' information that the classifier has when what the meta loss
+            counts for its sake has fallen from 1, at chance, to 0; 0 is off, null for the method's
+            own choice.
         refit: share of a logistic regression on the meta images and factual copies of them (DFR) in
             the last layer, mixed in when training is over; 0 is off, 1 puts it in the layer's
             place, null for the method's own choice.
@@ -128,6 +131,7 @@ class ClpConfig(Section, prefix="clp."):
     factual_weight: float = 1.0
     counterfactual_weight: float = 1.0
     meta_weight: float | None = None
+    meta_until: float | None = None
     refit: float | None = None
     meta_statistics: bool = False
     expert: ExpertName | None = None
@@ -151,10 +155,12 @@ class ClpConfig(Section, prefix="clp."):
             self.meta_weight is None or self.meta_weight >= 0,
             f"clp.meta_weight is {self.meta_weight}: give 0 or more, or null",
         )
-        require(
-            self.refit is None or 0 <= self.refit <= 1,
-            f"clp.refit is {self.refit}: give a share between 0 and 1, or null",
-        )
+        for name in ("meta_until", "refit"):
+            share = getattr(self, name)
+            require(
+                share is None or 0 <= share <= 1,
+                f"clp.{name} is {share}: give a share between 0 and 1, or null",
+            )
         for name in (
             "clean_weight", "factual_weight", "counterfactual_weight", "saliency_weight",
         ):  # fmt: skip

@@ -6,6 +6,7 @@ import math
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.optim import Adam
 
 from causalogit.config import ClpConfig, ExpertName
@@ -57,6 +58,7 @@ class Clp(Method):
         pace: largest factor on the training loss, likewise.
         noise: share of the labels that may be any class, likewise.
         meta_weight: of the meta loss's gradient in the classifier's step, likewise.
+        meta_until: share of the labels' information from which on it needs none, likewise.
         expert_name: who says what is spurious, likewise.
         normalise: whether that network's inputs are normalised over the batch.
     """
@@ -72,6 +74,7 @@ class Clp(Method):
     pace: ClassVar[float] = 1.0
     noise: ClassVar[float] = 0.0
     meta_weight: ClassVar[float] = 0.0
+    meta_until: ClassVar[float] = 0.0
     expert_name: ClassVar[ExpertName] = "background"
     normalise: ClassVar[bool] = True
 
@@ -103,7 +106,9 @@ class Clp(Method):
         )
         expert = self.expert_of(config)
         self.expert = None if expert is None else spurious_expert(expert, task, self.augmented)
-        self.known = Information(task.log_frequencies(), noise=self._noise)
+        self.known, self.learned = (
+            Information(task.log_frequencies(), noise=self._noise) for _ in range(2)
+        )
         shifts = "background_shift" in names
         self.replace = factual(task, task.config.controls.train_fill) if shifts else None
 
@@ -139,15 +144,20 @@ class Clp(Method):
         return batch
 
     def step(self, batch: Batch) -> Metrics:
-        """Eqs. 8-10 on the batch; `expert/information` is what scales the meta loss's own part."""
+        """Eqs. 8-10 on the batch; `.../information` are what scales the meta loss's own part."""
         batch = self.augmented(batch)
         besides = self._besides(batch)
+        weighed = self.expert is not None and self.expert.reads_masks
         metrics: Metrics = {}
-        if self.expert is not None and self.expert.reads_masks:
-            known = self.known.after(besides["spurious"], batch.labels)
-            self.clp.meta_weight = self._meta_weight * known
-            metrics["expert/information"] = known
-        return metrics | self.clp.step(batch.images, batch.labels, batch.masks, **besides)
+        if weighed:
+            said = F.nll_loss(besides["spurious"], batch.labels)
+            known = metrics["expert/information"] = self.known.after(said, batch.labels)
+            self.clp.meta_weight = self._meta_weight * max(known, self._unlearned)
+        metrics |= self.clp.step(batch.images, batch.labels, batch.masks, **besides)
+        if weighed and "loss/classifier" in metrics:  # not left out
+            learned = self.learned.after(metrics["loss/classifier"], batch.labels)
+            metrics["classifier/information"] = learned
+        return metrics
 
     def end_epoch(self) -> None:
         """Roll the class averages."""
@@ -185,14 +195,15 @@ class Clp(Method):
         return self.clp.loss.suspicion(output, batch.labels)
 
     def state_dict(self) -> dict[str, Any]:
-        """Perturbation network, its optimizer, class statistics, expert and what it knows."""
+        """Perturbation network, its optimizer, class statistics, expert, and what is known."""
         expert = {} if self.expert is None else {"expert": self.expert.state_dict()}
-        return self.clp.state_dict() | expert | {"known": self.known.means}
+        known = {"known": self.known.means, "learned": self.learned.means}
+        return self.clp.state_dict() | expert | known
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of `state_dict`."""
         self.clp.load_state_dict(state)
-        self.known.means = state["known"]
+        self.known.means, self.learned.means = state["known"], state["learned"]
         if self.expert is not None:
             self.expert.load_state_dict(state["expert"])
 
@@ -205,6 +216,13 @@ class Clp(Method):
     def _meta_weight(self) -> float:
         chosen = self.task.config.clp.meta_weight
         return self.meta_weight if chosen is None else chosen
+
+    @property
+    def _unlearned(self) -> float:
+        """From 1, where the classifier knows nothing of the labels yet, down to 0."""
+        chosen = self.task.config.clp.meta_until
+        until = self.meta_until if chosen is None else chosen
+        return max(0.0, 1 - self.learned.share / until) if until else 0.0
 
     def _besides(self, batch: Batch) -> dict[str, Tensor]:
         """What a step is told besides images, labels and masks, where it is asked for."""

@@ -64,9 +64,9 @@ def spurious_expert(
 
 
 class Information:
-    """The share of the labels' information that an expert has, from 0 to 1.
+    """The share of the labels' information that somebody has, from 0 to 1.
 
-    One less the ratio of two mean log-losses: the expert's, and that of the classes' frequencies,
+    One less the ratio of two mean log-losses: somebody's, and that of the classes' frequencies,
     which need no image; both less what nobody can know, where some of the labels are drawn anew.
     Both are running means, over some 50 batches.
 
@@ -86,10 +86,12 @@ class Information:
         self.unknowable = float(torch.special.entr(chances).sum())
         self.means: Tensor | None = None
 
-    def after(self, said: Tensor, labels: Tensor) -> float:
-        """With a batch of log-probabilities `(B, C)` and labels `(B,)`."""
-        expert = said.gather(1, labels[:, None]).mean()
-        means = processes.mean(torch.stack([expert, self.log_frequencies[labels].mean()]))
+    def after(self, loss: Tensor | float, labels: Tensor) -> float:
+        """With the mean log-loss of a batch, and its labels `(B,)`."""
+        frequency_loss = F.nll_loss(self.log_frequencies.expand(len(labels), -1), labels)
+        means = processes.mean(
+            torch.stack([torch.as_tensor(loss).to(frequency_loss), frequency_loss])
+        )
         known = means if self.means is None else self.means
         self.means = self.memory * known + (1 - self.memory) * means
         return self.share
@@ -99,10 +101,10 @@ class Information:
         """As it is by now; 0 before the first batch."""
         if self.means is None:
             return 0.0
-        expert_loss, frequency_loss = (-self.means - self.unknowable).tolist()
+        loss, frequency_loss = (self.means - self.unknowable).tolist()
         if frequency_loss <= 0:
             return 0.0
-        share: float = min(1.0, max(0.0, 1 - expert_loss / frequency_loss))
+        share: float = min(1.0, max(0.0, 1 - loss / frequency_loss))
         return share
 
 
