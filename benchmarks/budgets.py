@@ -96,7 +96,7 @@ def places() -> Iterator[Place]:
 
 
 def summary_markdown(placed: Sequence[tuple[Place, Rows]]) -> str:
-    """A line a place: the recipe, the best control that knows no more, GroupDRO, the differences.
+    """A line a place: the recipe, the best control that knows no more, the best GroupDRO.
 
     Pairs are of one seed; intervals are 95 % t-intervals.
     """
@@ -107,8 +107,9 @@ def summary_markdown(placed: Sequence[tuple[Place, Rows]]) -> str:
         lines_by_name = by_method(rows)
         ours = lines_by_name.pop(place.recipe)
         rivals = {name: own for name, own in lines_by_name.items() if own[0]["budget"] != "O"}
-        best = max(rivals, key=lambda name: mean(_values(rivals[name], place.metric)))
-        oracle = lines_by_name.get("group_dro", [])
+        oracles = {n: own for n, own in lines_by_name.items() if own[0]["method"] == "group_dro"}
+        best = _best(rivals, place.metric)
+        oracle = oracles[_best(oracles, place.metric)] if oracles else []
         lines.append(
             [
                 place.budget,
@@ -122,6 +123,10 @@ def summary_markdown(placed: Sequence[tuple[Place, Rows]]) -> str:
             ]
         )
     return markdown(lines)
+
+
+def _best(lines: Mapping[str, Rows], metric: str) -> str:
+    return max(lines, key=lambda name: mean(_values(lines[name], metric)))
 
 
 def _ahead(ours: Rows, others: Rows, metric: str) -> str:
