@@ -161,6 +161,19 @@ def test_pieces_drop_the_same_units_again() -> None:
     torch.testing.assert_close(again, logits)
 
 
+@pytest.mark.parametrize(("size", "sizes"), [(5, [3, 2]), (10, [3, 3, 2, 2]), (1, [1])])
+def test_no_piece_has_a_single_image(size: int, sizes: list[int]) -> None:
+    seen = []
+    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(50), nn.Linear(50, 3)).train(size > 1)
+    model[0].register_forward_hook(lambda _, args, output: seen.append(len(output)))
+    classifier = Classifier(model, 3, pieces=4)
+    images = batch(size)[0]
+    assert classifier(images)[0].shape == (size, 3)
+    assert seen == sizes
+    assert classifier.probe({}, images, in_pieces=True).shape == (size, 3)
+    assert seen == 2 * sizes
+
+
 def test_no_piece_is_refused() -> None:
     with pytest.raises(ValueError, match="pieces is 0"):
         Classifier(small_net(), 3, pieces=0)

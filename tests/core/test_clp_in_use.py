@@ -152,7 +152,7 @@ def test_autocast_sees_the_new_network_in_equation_10() -> None:
         [batch(4)],
         3,
         network=network,
-        network_optimizer=torch.optim.SGD(network.parameters(), lr=1e6),
+        network_optimizer=torch.optim.SGD(network.parameters(), lr=1e2),
     )
     images, labels = batch(8)
     with torch.autocast("cpu", dtype=torch.bfloat16):

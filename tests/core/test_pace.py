@@ -90,3 +90,18 @@ def test_what_is_missing_is_named() -> None:
     clp = CausalLogitPerturbation(model, OPTIMIZERS["sgd"](model), [batch(4)], 3, network=network)
     with pytest.raises(ValueError, match="to every step, as spurious="):
         clp.step(*batch(4))
+
+
+def test_the_strength_is_read_where_the_label_has_more_than_the_expert_says() -> None:
+    model = small_net()
+    network = PerturbationNetwork(10, 3, "expert_target", bound=5.0)
+    with torch.no_grad():
+        network.mlp[-1].bias[1] = 1.0
+    clp = CausalLogitPerturbation(
+        model, torch.optim.SGD(model.parameters(), lr=0.1), [batch(4)], 3, network=network
+    )
+    images, labels = batch(4)
+    said = (2 * F.one_hot(labels.roll(1), 3).float()).log_softmax(1)
+    assert clp.step(images, labels, spurious=said)["delta/alpha"] == pytest.approx(0.9, abs=0.01)
+    clp.network = PerturbationNetwork(10, 3, "vector")
+    assert "delta/alpha" not in clp.step(images, labels, spurious=said)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -38,6 +40,10 @@ def test_the_order_of_classes_is_drawn_by_the_seed():
 def test_the_largest_class_can_be_limited():
     config = DataConfig(attribute=NONE, largest_class=100)
     assert counts(build_data(config, seed=0).train) == [100] * 5
+    most = replace(config, largest_class=10**6)  # more than there are
+    assert counts(build_data(most, seed=0).train) == counts(
+        build_data(replace(config, largest_class=None), seed=0).train
+    )
 
 
 def test_wrong_labels_are_on_training_images_and_the_true_ones_are_kept():
@@ -135,7 +141,8 @@ def test_all_biases_together():
     [
         ({}, "3500 images, all others that digits trains on"),
         ({"largest_class": 100},
-         "500 of the 3500 training images of digits that were left, cut to 100 images a class"),
+         "500 of the 3500 training images of digits that were left, cut to at most 100 images a "
+         "class"),
         ({"long_tail": LongTailConfig(100.0), "largest_class": 700},
          "1020 of the 3500 training images of digits that were left, cut to a long tail"),
         ({"long_tail": LongTailConfig(100.0),
@@ -145,8 +152,8 @@ def test_all_biases_together():
         ({"meta": MetaConfig(drawn="like_training")},
          "3500 images, all others that digits trains on"),
         ({"meta": MetaConfig(drawn="like_training"), "largest_class": 100},
-         "400 of the 3600 training images of digits that were left, cut to 100 images a class, "
-         "without the meta images"),
+         "400 of the 3600 training images of digits that were left, cut to at most 100 images a "
+         "class, without the meta images"),
     ],
 )  # fmt: skip
 def test_the_training_images_origin_says_what_was_cut(change, origin):
@@ -217,7 +224,8 @@ def test_classes_can_be_united_and_left_out():
          "digits has no validation images of its own: set it to 'train'"),
         ({"meta": MetaConfig(per_class=800, drawn="like_training")},
          "a meta set of 4000 images leaves none of 3600 to train on"),
-        ({"largest_class": 900}, "class 0 has 700 training images left"),
+        ({"largest_class": 900, "long_tail": LongTailConfig(10.0)},
+         "class 0 has 700 training images left"),
         ({"classes": {"low": ("0 or 1",)}}, "at least two classes"),
         ({"classes": {"low": ("0 or 1",), "high": ("0 or 1",)}}, "each of them once"),
         ({"classes": {"low": ("0 or 1",), "high": ("7",)}}, r"names \['0 or 1', '7'\]"),

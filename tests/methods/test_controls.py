@@ -317,6 +317,20 @@ def test_clp_refits_where_it_is_told_to(make_task):
         assert changed == ({f"{head}.weight", f"{head}.bias"} if share else set())
 
 
+def test_a_class_without_meta_images_keeps_its_part_of_the_last_layer(make_task):
+    task = make_task(method="clp_factual", clp=ClpConfig(refit=0.25, expert_epochs=1))
+    meta = task.data.meta
+    task = replace(
+        task, data=replace(task.data, meta=meta.take((meta.labels != 4).nonzero()[:, 0]))
+    )
+    head = Classifier(task.model, 5).head
+    before = copy.deepcopy(head.state_dict())
+    build_method(task).finish(task.model)
+    for name, value in head.state_dict().items():
+        assert torch.equal(value[4], before[name][4])
+        assert not torch.equal(value[:4], before[name][:4])
+
+
 @pytest.mark.parametrize("missing", [(), (2,)])
 def test_dfr_of_two_classes_tells_them_apart(missing, make_task):
     """Of two classes scikit-learn fits one row of weights, not two."""

@@ -203,6 +203,22 @@ def test_a_classifier_at_chance_has_all_of_the_meta_loss(task_with, monkeypatch,
     assert method.learned.share == learned
 
 
+@pytest.mark.parametrize("share", [0.0, 0.001])
+def test_an_expert_of_objects_that_nobody_knows_says_the_frequencies(task_with, share):
+    task = task_with(share=share, expert_epochs=1)
+    said = VisibleExpert(task, lambda batch: batch).log_probabilities(
+        task.data.train.batch(torch.arange(100) * 35)
+    )
+    torch.testing.assert_close(said.exp(), torch.full((100, 5), 0.2), atol=0.1, rtol=0)
+
+
+def test_what_is_not_finite_is_no_information(task_with):
+    known = Information(torch.full((2,), 0.5).log())
+    labels = torch.tensor([0, 1])
+    before = known.after(0.4, labels)
+    assert known.after(math.nan, labels) == before > 0
+
+
 def clp_factual(task):
     return replace(task, config=replace(task.config, method="clp_factual"))
 

@@ -40,3 +40,21 @@ def test_a_run_on_a_gpu_learns_what_it_does_on_the_cpu(method, tiny, tmp_path):
     # weights of a GPU are read where there is none
     weights = load_checkpoint(tmp_path / "cuda" / "last.ckpt")["model"]
     assert {w.device.type for w in weights.values()} == {"cpu"}
+
+
+@needs_gpu
+@pytest.mark.parametrize("fill", ["random", "fgsm"])
+def test_a_run_on_a_gpu_goes_on_there(fill, tiny, tmp_path):
+    class Stopped(Exception):
+        pass
+
+    def stop(done, steps):
+        if done > steps // 2:
+            raise Stopped
+
+    config = tiny(method="clp_factual", accelerator="cuda")
+    config = replace(config, clp=replace(config.clp, factual=fill))
+    with pytest.raises(Stopped):
+        train(config, tmp_path, on_step=stop)
+    row = train(config, tmp_path, resume=True)
+    assert math.isfinite(row["last"]["accuracy/test_mean"])

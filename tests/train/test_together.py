@@ -32,6 +32,11 @@ CONFIG = RunConfig(
     clp=ClpConfig(meta_batch_size=8),
     checkpoint_every=4,
 )
+META_IMAGES = replace(
+    CONFIG,
+    method="erm_meta_augmented",
+    clp=replace(CONFIG.clp, factual="none", counterfactual="none"),
+)
 RUNS = {
     "erm": CONFIG,
     "class_balanced": replace(CONFIG, method="class_balanced"),
@@ -39,8 +44,17 @@ RUNS = {
     "clp_factual": replace(CONFIG, method="clp_factual"),
     "draws": replace(CONFIG, model=DRAWS),
     "resnet8": replace(CONFIG, model="resnet8"),
+    "meta images": META_IMAGES,
+    "meta images, resnet8": replace(META_IMAGES, model="resnet8"),
 }
-EQUAL = {"erm": 1e-5, "class_balanced": 1e-5, "meta_lp": 1e-3, "resnet8": 1e-3}
+EQUAL = {
+    "erm": 1e-5,
+    "class_balanced": 1e-5,
+    "meta_lp": 1e-3,
+    "resnet8": 1e-3,
+    "meta images": 1e-5,
+    "meta images, resnet8": 0.02,
+}
 """Those that draw nothing besides the order of images, which is the same for one process, and how
 far rounding takes their weights; the first steps of Adam and batch norm enlarge it."""
 
@@ -154,7 +168,7 @@ def test_other_commands_are_for_one_process(
     assert "start it without torchrun" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", [name for name in EQUAL if name != "resnet8"])
+@pytest.mark.parametrize("name", [name for name in EQUAL if RUNS[name].model != "resnet8"])
 def test_a_run_in_pieces_learns_the_same(name: str, tmp_path: Path) -> None:
     pieces = replace(CONFIG.optimizer, pieces=3)
     train(RUNS[name], tmp_path / "whole")

@@ -75,10 +75,14 @@ class Classifier:
             return self._forward(images)
         parts = [
             checkpoint(self._forward, part, use_reentrant=False, context_fn=self._recomputation)
-            for part in images.chunk(self.pieces)
+            for part in self._parts(images)
         ]
         logits, features = zip(*parts, strict=True)
         return torch.cat(logits), torch.cat(features)
+
+    def _parts(self, images: Tensor) -> tuple[Tensor, ...]:
+        """None of a single image, which batch norm has no use for, where there are more."""
+        return images.tensor_split(min(self.pieces, max(1, len(images) // 2)))
 
     def _forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         caught: list[tuple[Tensor, Tensor]] = []
@@ -134,8 +138,7 @@ class Classifier:
             in_pieces: part by part, as training images go; else all at once.
         """
         if in_pieces and self.pieces > 1:
-            parts = images.chunk(self.pieces)
-            return torch.cat([self.probe(parameters, part) for part in parts])
+            return torch.cat([self.probe(parameters, part) for part in self._parts(images)])
         buffers = {n: b.clone() for n, b in self.model.named_buffers()}
         with whole_batch_norm():
             logits: Tensor = functional_call(self.model, (dict(parameters), buffers), (images,))

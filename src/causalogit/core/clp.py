@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -178,7 +179,7 @@ class CausalLogitPerturbation:
         spurious = None if spurious is None else processes.gathered(spurious)
         replaced = None if replaced is None else processes.gathered(replaced)
         plain_loss = F.cross_entropy(precise(logits.detach()), labels)
-        if not self.guard.factor("loss", plain_loss.item()):
+        if not self._sound(plain_loss, spurious):
             undo()
             return {"skipped": 1.0}
         weights = self.classifier.head.weight
@@ -187,7 +188,7 @@ class CausalLogitPerturbation:
             undo()
             return {"skipped": 1.0}
         inputs = self.network.normalised(values)
-        output = self.network(inputs, labels, spurious)  # delta(Omega), or w(Omega)
+        output, sound = self._checked(self.network(inputs, labels, spurious))  # delta(Omega), or w
         loss = self._paced(output.detach(), labels)
 
         # Eq. 8: W_hat = W - eta1 * grad_W mean CE(u + delta(Omega), y)
@@ -195,14 +196,15 @@ class CausalLogitPerturbation:
             self.classifier, self.optimizer, images, labels, logits, features,
             output.detach(), loss, extra, restore, tape=tape,
         )  # fmt: skip
-        lagged = self.lagged or not self._learnable  # Eq. 10 has the delta of Eq. 8 in both
+        # Eq. 10 has the delta of Eq. 8 in all three
+        lagged = self.lagged or not self._learnable or not sound
         if lagged:
             virtual = self._differentiated(virtual)
 
         # Eq. 9: Omega <- Omega - eta2 * grad_Omega L_meta(W_hat(Omega))
         metrics: dict[str, Tensor] = {}
         of_meta: Mapping[str, Tensor] = {}
-        if self._turn and (self._learnable or self.meta_weight):
+        if sound and self._turn and (self._learnable or self.meta_weight):
             metrics, of_meta = self._look_ahead(output, virtual)
         self.steps += 1
 
@@ -210,6 +212,9 @@ class CausalLogitPerturbation:
         if not lagged:
             with torch.no_grad():
                 delta = self.network(inputs, labels, spurious)
+                # beyond the limit the one that was looked at; a GPU need not be waited for
+                within = self.loss.size(delta) <= self.guard.limit(self.loss.name)
+                delta = torch.where(within, delta, output)
             virtual = self._differentiated(replace(virtual, output=delta))
         self._add(of_meta, self.meta_weight)  # not in the paper, and 0 there
         self.optimizer.step()
@@ -250,7 +255,7 @@ class CausalLogitPerturbation:
                 module.training = mode
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that lives as long as the run, the classifier and its optimizer aside."""
+        """All that lives as long as the run, but classifier, optimizer and place in the loaders."""
         return {
             "network": self.network.state_dict(),
             "network_optimizer": self.network_optimizer.state_dict(),
@@ -319,20 +324,16 @@ class CausalLogitPerturbation:
         return metrics, {n: sound * g for n, g in of_meta.items()} if factor else {}
 
     def _differentiated(self, step: VirtualStep) -> VirtualStep:
-        """Leaves the gradients of Eq. 10 in `.grad`, by one backward pass that frees the graph.
-
-        The guard looks at the output first.
-        """
-        output = self._checked(step.output)
+        """Leaves the gradients of Eq. 10 in `.grad`, by one backward pass that frees the graph."""
         self.optimizer.zero_grad()
-        step.logits.backward(step.loss.cotangent(step.logits, output, step.labels))
+        step.logits.backward(step.loss.cotangent(step.logits, step.output, step.labels))
         self._add(step.extra)
         parameters = self.classifier.parameters()
         processes.sum_in_place([p.grad for p in parameters.values() if p.grad is not None])
         known = {
             n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in parameters.items()
         }
-        return replace(step, output=output, known=known)
+        return replace(step, known=known)
 
     def _add(self, gradients: Mapping[str, Tensor], weight: float = 1.0) -> None:
         """Add to what the real step goes along."""
@@ -365,9 +366,19 @@ class CausalLogitPerturbation:
         named = {n: g for n, g in zip(parameters, gradients, strict=True) if g is not None}
         return named, {"loss/saliency": processes.mean(penalty)}
 
-    def _checked(self, output: Tensor) -> Tensor:
+    def _sound(self, plain_loss: Tensor, spurious: Tensor | None) -> bool:
+        """Whether the guard lets loss and expert pass; both are one read from a GPU."""
+        if spurious is None:
+            return self.guard.factor("loss", plain_loss.item()) > 0
+        size = (plain_loss + 0 * spurious.sum()).item()
+        suspect = not math.isfinite(size)
+        known = self.guard.finite("answers of the expert", spurious, suspect=suspect)
+        return known and self.guard.factor("loss", size) > 0
+
+    def _checked(self, output: Tensor) -> tuple[Tensor, bool]:
+        """The network's output, clipped where the guard says so, and whether there is any."""
         factor = self.guard.factor(self.loss.name, self.loss.size(output).item())
-        return self.loss.clipped(output, factor)
+        return self.loss.clipped(output, factor), factor > 0
 
     def _describe(
         self, plain_loss: Tensor, step: VirtualStep, spurious: Tensor | None
@@ -378,7 +389,9 @@ class CausalLogitPerturbation:
             "loss/classifier": plain_loss,
             **self.loss.describe(output, labels),
         }
-        if spurious is not None:
-            scale = spurious.norm(dim=1).clamp_min(torch.finfo(spurious.dtype).tiny)
-            metrics["delta/alpha"] = (output.norm(dim=1) / scale).mean()
+        if spurious is not None and self.network.form.needs_expert:
+            # at the label there may be more than the expert's part
+            others = 1 - F.one_hot(labels, output.shape[1])
+            scale = (others * spurious).norm(dim=1).clamp_min(torch.finfo(spurious.dtype).tiny)
+            metrics["delta/alpha"] = ((others * output).norm(dim=1) / scale).mean()
         return metrics

@@ -45,7 +45,7 @@ class Guard:
         Raises:
             Divergence: the action is `raise`, or `patience` updates in a row were left out.
         """
-        limit = self.limits.get(name, LIMITS[name])
+        limit = self.limit(name)
         if size <= limit:
             self.skipped[name] = 0
             return 1.0
@@ -58,13 +58,22 @@ class Guard:
         self._leave_out(name, what, "lower a learning rate")
         return 0.0
 
-    def finite(self, name: str, values: Tensor) -> bool:
+    def limit(self, name: str) -> float:
+        """The largest size of this value."""
+        return self.limits.get(name, LIMITS[name])
+
+    def finite(self, name: str, values: Tensor, *, suspect: bool = True) -> bool:
         """Whether the inputs `values` `(B, ...)` are finite: the update is left out otherwise.
+
+        Args:
+            name: of the values.
+            values: to look at, which a GPU has to be waited for.
+            suspect: False where it is known already that they are.
 
         Raises:
             Divergence: as `factor`.
         """
-        bad = int((~values.isfinite()).flatten(1).any(1).sum())
+        bad = int((~values.isfinite()).flatten(1).any(1).sum()) if suspect else 0
         if bad:
             what = f"{bad} of {len(values)} {name} hold values that are not finite"
             self._leave_out(name, what, "look at the files and the transforms of the loader")

@@ -74,7 +74,7 @@ def _training_origin(config: DataConfig, splits: Mapping[str, Split], left: int)
     kept = size + drawn * len(splits["meta"])  # it is drawn from what is kept
     if kept == left:
         return f"{size} images, all others that {config.source} trains on"
-    cut = f"{config.largest_class} images a class"
+    cut = f"at most {config.largest_class} images a class"
     if config.attribute.ratio > 1 and config.attribute.protocol == "alt":
         cut = "classes of the same size"
     elif config.long_tail.ratio > 1:

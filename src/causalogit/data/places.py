@@ -86,4 +86,4 @@ def keep_long_tail(
     order = None
     if config.long_tail.order == "shuffled":
         order = torch.randperm(samples.num_classes, generator=generator)
-    return pool[long_tailed(labels, largest, ratio, order)]
+    return pool[long_tailed(labels, largest, ratio, order, at_most=ratio == 1)]

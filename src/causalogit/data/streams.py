@@ -111,7 +111,9 @@ def endless_batches(
     while True:
         order = torch.randperm(len(split), generator=generator)
         places = part.of(order[:batch_size])
-        yield split.batch(places, part.draws(generator)).to(device)
+        # several processes draw from a twin: the order stays that of one, if nothing else is drawn
+        draws = generator if part.count == 1 else part.draws(generator.clone_state())
+        yield split.batch(places, draws).to(device)
 
 
 class Stream(Iterator[Batch]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from causalogit.core import MetaBatch, processes
 from causalogit.data import Batch, Split
@@ -57,7 +58,11 @@ class ErmMetaAugmented(PlainMethod):
         meta = next(self.meta)
         terms = self.objective.images(MetaBatch(meta.images, meta.labels, meta.masks))
         loss = self.training_loss(batch)
-        parts = self.objective.losses(self.task.model, terms, meta.labels)
+        parts = self.objective.losses(self._logits, terms, meta.labels)
         meta_loss = torch.stack(list(parts.values())).sum()
         self.descend(loss + meta_loss / processes.count())
         return {"loss/train": (loss + processes.mean(meta_loss)).item()}
+
+    def _logits(self, images: Tensor) -> Tensor:
+        """As training images have theirs: batch norm sees the images of all processes."""
+        return self.task.classifier(images)[0]

@@ -77,6 +77,9 @@ def refit_last_layer(
             factor = old / new if new > 0 else 1.0
             weight = torch.lerp(head.weight, factor * weight, share)
             bias = torch.lerp(head.bias, factor * bias, share)
+            absent = torch.ones_like(bias, dtype=torch.bool)
+            absent[classes] = False  # a class that the meta set lacks keeps what it has
+            weight[absent], bias[absent] = head.weight[absent], head.bias[absent]
         head.weight.copy_(weight)
         head.bias.copy_(bias)
 
@@ -90,7 +93,7 @@ def _features(
         looks = [batch.images]
         if augment is not None and batch.masks is not None:
             looks += [augment(batch.images, batch.masks, batch.labels) for _ in range(_COPIES)]
-        features += [classifier(images.to(task.device))[1] for images in looks]
+        features += [classifier(images)[1] for images in looks]
         photos += [places] * len(looks)
     return torch.cat(features), torch.cat(photos)
 
@@ -104,7 +107,7 @@ def _parts(task: Task) -> Iterator[tuple[Tensor, Batch]]:
     parts = math.ceil(len(meta) / _AT_ONCE)
     for part in range(parts):
         places = torch.arange(part, len(meta), parts)
-        yield places, meta.batch(places)
+        yield places, meta.batch(places).to(task.device)
 
 
 def _spread(logits: Tensor) -> Tensor:

@@ -92,9 +92,14 @@ class Information:
         means = processes.mean(
             torch.stack([torch.as_tensor(loss).to(frequency_loss), frequency_loss])
         )
-        known = means if self.means is None else self.means
-        self.means = self.memory * known + (1 - self.memory) * means
+        if means.isfinite().all():  # else the guard leaves the step out
+            known = means if self.means is None else self.means
+            self.means = self.memory * known + (1 - self.memory) * means
         return self.share
+
+    def load(self, means: Tensor | None) -> None:
+        """Take up the `means` of a checkpoint."""
+        self.means = None if means is None else means.to(self.log_frequencies)
 
     @property
     def share(self) -> float:
@@ -217,7 +222,8 @@ class CrossFitted:
         config = self.task.config
         own = torch.nonzero(self.half != number).squeeze(1)
         for epoch in range(config.clp.expert_epochs):
-            drawn = None if weights is None else weights[own]
+            # where no object is known in a whole half, nothing is to be balanced either
+            drawn = None if weights is None or not weights[own].any() else weights[own]
             seed = config.seed + 1_000_000 * (1 + number)
             order = own[epoch_order(len(own), drawn, seed, epoch)]
             # batch norm has no use for a last batch of one

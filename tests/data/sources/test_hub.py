@@ -109,6 +109,13 @@ def test_columns_that_do_not_fit(saved, features, message):
 def test_rows_that_do_not_fit(saved, photo, tmp_path):
     with pytest.raises(ValueError, match="has no animal in 2 of 6 rows, the first: train, row 1"):
         hub(saved({"train": 6}, animal=lambda i: None if i in (1, 4) else 0))
+    with pytest.raises(ValueError, match="has no animal in 1 of 6 rows, the first: train, row 5"):
+        hub(saved({"train": 6}, animal=lambda i: -1 if i == 5 else 0))  # of a test without labels
+    plain = FEATURES | {"animal": datasets.Value("int64"), "group": datasets.Value("int64")}
+    columns = {"label": lambda i: 2 * (i % 2) - 1, "group": lambda i: 1 - 2 * (i % 2)}
+    plain["label"] = plain.pop("animal")
+    samples = hub(saved({"train": 4}, plain, **columns))
+    assert samples.class_names == samples.attribute_names == ("-1", "1")
     with pytest.raises(ValueError, match="no training image is a 'cat'"):
         hub(saved({"train": 2, "test": 2}, animal=lambda i: int(i > 1)))
     with pytest.raises(ValueError, match="has no split train, only test"):

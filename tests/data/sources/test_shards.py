@@ -95,17 +95,22 @@ def test_masks_and_groups(shard: Write, tmp_path: Path) -> None:
     mask.paste(255, (2, 2, 6, 6))
     content = io.BytesIO()
     mask.save(content, "PNG")
-    masked = [*sample("a", 1, label=0, group="sea"), ("a.mask.png", content.getvalue())]
-    shard("0.tar", [*masked, *sample("b", 2, label=1, group="forest")])
+    mask_file = ("a.mask.png", content.getvalue())
+    shard("train/0.tar", [*sample("a", 1, label=0, group="sea"), mask_file])
+    other = shard("val/0.tar", sample("b", 2, label=1, group="forest"))
+    shard("train/1.tar", [*sample("a", 3, label=1, group="sea"), mask_file])
     samples = read(tmp_path)
     assert samples.attribute_names == ("forest", "sea")
     assert samples.attributes is not None
-    assert samples.attributes.tolist() == [1, 0]
+    assert samples.attributes.tolist() == [1, 1, 0]
     assert samples.masked is not None
-    assert samples.masked.tolist() == [True, False]
-    masks = samples.images.read(torch.tensor([1, 0]))[1]
+    assert samples.masked.tolist() == [True, True, False]
+    masks = samples.images.read(torch.tensor([2, 0]))[1]
     assert masks is not None
     assert masks.sum((1, 2, 3)).tolist() == [0, 16]
+    other.rename(other.parents[1] / "train" / "2.tar")
+    with pytest.raises(ValueError, match=r"1 of 3 samples of the split train have no mask \(mask"):
+        read(tmp_path)
 
 
 def test_one_file_or_a_pattern(shard: Write, tmp_path: Path) -> None:

@@ -17,7 +17,12 @@ def long_tail_counts(largest: int, num_classes: int, ratio: float) -> list[int]:
 
 
 def long_tailed(
-    labels: Tensor, largest: int | None, ratio: float, order: Tensor | None = None
+    labels: Tensor,
+    largest: int | None,
+    ratio: float,
+    order: Tensor | None = None,
+    *,
+    at_most: bool = False,
 ) -> Tensor:
     """Places of the samples that stay, `(M,)`: of each class the first, as many as the profile has.
 
@@ -26,6 +31,7 @@ def long_tailed(
         largest: images of the largest class; by default as many as every class can give.
         ratio: largest class over smallest; 1 leaves all classes alike.
         order: `(C,)`, the class of each rank, largest first; by default 0 is the largest.
+        at_most: take what there is of a class with too few images.
 
     Raises:
         ValueError: a class has too few images for the profile, or would have none.
@@ -42,7 +48,7 @@ def long_tailed(
     kept = []
     for label, count in zip(classes.tolist(), counts, strict=True):
         own = torch.nonzero(labels == label).squeeze(1)
-        if len(own) < count:
+        if len(own) < count and not at_most:
             raise ValueError(
                 f"class {label} has {len(own)} training images left, but the long tail needs "
                 f"{count}: lower data.largest_class"

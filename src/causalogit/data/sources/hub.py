@@ -126,12 +126,13 @@ def _is(kind: Any, name: str) -> bool:
 def _numbers(name: str, parts: Parts, column: str) -> tuple[Tensor, tuple[str, ...]]:
     """A column as numbers of its names."""
     kind = parts["train"].features[column]
+    unknown = (-1, "") if _is(kind, "ClassLabel") else ("",)
     values = [value for part in parts.values() for value in part[column]]
     missing = [
         f"{split}, row {row}"
         for split, part in parts.items()
         for row, value in enumerate(part[column])
-        if value is None or value in (-1, "")
+        if value is None or value in unknown
     ]
     if missing:
         raise ValueError(

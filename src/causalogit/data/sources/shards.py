@@ -163,6 +163,7 @@ class _Index:
         parts, masked = where[:, 0], where[:, 5] > 0
         labels, class_names = self.labels.numbered()
         check_classes(self.source, class_names, labels, labels[parts == 0])
+        self._check_masks(parts, masked)
         samples = Samples(
             self._images(where[:, 1:], size, memory),
             labels,
@@ -174,6 +175,16 @@ class _Index:
         if attribute_names == ("",):
             return samples
         return replace(samples, attributes=attributes, attribute_names=attribute_names)
+
+    def _check_masks(self, parts: Tensor, masked: Tensor) -> None:
+        for part in parts.unique().tolist():
+            own = masked[parts == part]
+            if own.any() and not own.all():
+                raise ValueError(
+                    f"{self.source}: {int((~own).sum())} of {len(own)} samples of the split "
+                    f"{PARTS[part]} have no mask ({' or '.join(MASKS)}), though others have: give "
+                    "it for all of a split or for none"
+                )
 
     def _images(self, where: Tensor, size: int, memory: int) -> LazyImages:
         has_masks = bool(where[:, 4].any())
