@@ -300,10 +300,11 @@ class ClpFactual(Clp):
 
     Factual augmentation takes away what it can of the background. The perturbation says what still
     shows of it (`VisibleExpert`), so that the classifier has nothing to learn from that either,
-    and the network learns how far to believe it. The classifier learns from the meta loss as well,
-    the more the more of the labels the expert knows: where masks are exact nothing is left to learn
-    from a small set that is soon known by heart. In the end its last layer is drawn to a refit on
-    the meta images, by the same share, but by a quarter of the way at least.
+    and the network learns how far to believe it. The classifier learns from the meta loss as well:
+    all the more while it is at chance itself, and then the more the more of the labels the expert
+    knows, for where masks are exact little is left to learn from a small set that is soon known by
+    heart. In the end its last layer is drawn to a refit on the meta images, by the share that the
+    expert knows, but by a quarter of the way at least.
     """
 
     name = "clp_factual"
@@ -312,6 +313,7 @@ class ClpFactual(Clp):
     form: ClassVar[str] = "expert"
     pace: ClassVar[float] = 10.0
     meta_weight: ClassVar[float] = 1.0
+    meta_until: ClassVar[float] = 0.25
     expert_name: ClassVar[ExpertName] = "visible"
 
     def __init__(self, task: Task) -> None:
