@@ -11,9 +11,11 @@ from safetensors.torch import load_file, save_file
 from torchvision.models import get_model
 
 from causalogit.auditing import ModelConfig
+from causalogit.config import RunConfig, config_to_dict
 from causalogit.fixing.export import user_state, write_model, write_weights
 from causalogit.fixing.start import align, read_start
 from causalogit.models import Normalized, build_model
+from causalogit.train.checkpoint import save_checkpoint
 
 TIMM = "test_resnet"
 VISION = "torchvision:mobilenet_v3_small"
@@ -107,6 +109,29 @@ def test_a_model_of_ours_that_no_mean_was_taken_from_stays_so(tmp_path, photos):
     assert aligned.start.normalisation(3) == ((), ())
     card = write_model(tmp_path, home, "cnn", ("a", "b", "c"), aligned.order, photos, False)
     assert card["input"]["mean"] is None
+
+
+@pytest.mark.parametrize(
+    ("given", "outputs"), [((), ("dog", "cat")), (("cat", "dog"), ("cat", "dog"))]
+)
+def test_a_checkpoint_of_ours_is_aligned_by_the_names_of_its_classes(
+    tmp_path, photos, given, outputs
+):
+    home = build_model("cnn", 2, 3, seed=1).eval()
+    run = RunConfig(method="erm", model="cnn")
+    save_checkpoint(
+        tmp_path / "last.ckpt",
+        {
+            "config": config_to_dict(run),
+            "class_names": ["dog", "cat"],
+            "model": home.state_dict(),
+            "epoch": 1,
+        },
+    )
+    start = read_start(str(tmp_path / "last.ckpt"), ModelConfig(outputs=given), own_data=False)
+    aligned = align(start, ("cat", "dog"), photos)
+    places = [outputs.index(name) for name in ("cat", "dog")]
+    torch.testing.assert_close(aligned.start.whole(photos), home(photos)[:, places])
 
 
 def test_weights_that_answer_otherwise_are_not_passed_off(tmp_path, photos, monkeypatch):

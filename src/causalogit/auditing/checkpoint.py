@@ -69,10 +69,11 @@ def load_subject(place: str, config: ModelConfig, device: torch.device) -> Subje
     elif config.architecture is not None:
         subject = _weights(path, config, device)
     elif path.suffix == ".ckpt":
-        module, run = load_classifier(path, remedy=_OURS_OR_NAMED)
+        module, run, names = load_classifier(path, remedy=_OURS_OR_NAMED)
         subject = replace(
             of_module(module.to(device), name=f"{run.method}, {run.model}"),
             size=run.data.image_size,
+            outputs=names,
         )
     elif path.suffix == ".pt2":
         subject = read_exported(path, config, device)
@@ -84,7 +85,7 @@ def load_subject(place: str, config: ModelConfig, device: torch.device) -> Subje
             f"{path} holds weights alone: say what they belong to with model.architecture, a model "
             "of timm (resnet18) or of torchvision (torchvision:resnet18)"
         )
-    return replace(subject, outputs=output_names(config.outputs))
+    return replace(subject, outputs=output_names(config.outputs) or subject.outputs)
 
 
 def _weights(path: Path, config: ModelConfig, device: torch.device) -> Subject:
