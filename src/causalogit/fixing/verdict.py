@@ -18,8 +18,10 @@ def outcome_of(
     "fixed": it went by the background, the reliance has gone down, all of its interval is below the
     threshold now, and the gap has not grown; "better" and "worse": reliance or gap have changed by
     more than chance would explain, and not in opposite ways; "worse" as well where the answers are
-    no better than chance now; "mixed": in opposite ways; "nothing_to_fix": it did not rely on the
-    background at either time; "unchanged": all else.
+    no better than chance now, or where the average came down and nothing was won for it; "mixed":
+    in opposite ways, or the average came down by more than the worst group has risen;
+    "nothing_to_fix": it did not rely on the background at either time; "unchanged": all else.
+    A gap is closed by a worst group that rises, not by an average that comes down to it.
 
     Args:
         before: the first audit.
@@ -31,18 +33,23 @@ def outcome_of(
     turning = 0
     if reliance is not None and not answers_blindly(before.overall):
         turning = _turning(reliance)
-    behind = _move(-gap.less.high, -gap.less.low) if gap else 0
+    smaller = _move(gap.less.low, gap.less.high) if gap else 0
+    levelled = smaller > 0 and gap is not None and _rise(gap) <= 0
+    behind = 0 if levelled else -smaller
+    fall = -accuracy.difference.value if accuracy.difference.high < 0 else 0.0
+    won = turning <= 0 <= smaller and smaller - turning > 0
+    paid = won and gap is not None and _rise(gap) < fall
     words = before.verdict.word, after.verdict.word
     word: OutcomeWord = "unchanged"
     if answers_blindly(after.overall):
         word = "worse"  # an answer that never changes does not turn with the background either
-    elif turning < 0 and behind <= 0 and words in _FIXED:
-        word = "fixed"
-    elif turning * behind < 0:
+    elif turning * behind < 0 or paid:
         word = "mixed"
+    elif turning < 0 and words in _FIXED:
+        word = "fixed"
     elif turning + behind < 0:
         word = "better"
-    elif turning + behind > 0:
+    elif turning + behind > 0 or fall:
         word = "worse"
     elif words == ("does_not", "does_not"):
         word = "nothing_to_fix"
@@ -50,7 +57,9 @@ def outcome_of(
     if gap is not None:
         sentences.append(gap_sentence(gap))
     sentences.append(accuracy_sentence(accuracy))
-    headline = _BLIND if answers_blindly(after.overall) else _headline(word, after, turning)
+    headline = _headline(word, after, turning, paid)
+    if answers_blindly(after.overall):
+        headline = _BLIND
     return Outcome(word, headline, tuple(sentences), gap_sentence(gap) if gap else headline)
 
 
@@ -60,6 +69,11 @@ def _turning(reliance: Change) -> int:
     if last.high < 0 <= first.low:  # they turn the other way now
         return _move(-last.high - first.high, -last.low - first.low)
     return _move(reliance.difference.low, reliance.difference.high)
+
+
+def _rise(gap: Gap) -> float:
+    """How much better the worst group is than the worst one was, whichever they are."""
+    return gap.worst_after.accuracy.after.value - gap.worst_before.accuracy.before.value
 
 
 def _move(low: float, high: float) -> int:
@@ -82,7 +96,11 @@ _STILL = {
 }
 
 
-def _headline(word: OutcomeWord, after: Audit, turning: int) -> str:
+def _headline(word: OutcomeWord, after: Audit, turning: int, paid: bool) -> str:
+    if word == "mixed" and paid:
+        if turning < 0:
+            return "It goes by the background less than before, but the average came down."
+        return "Its worst group is nearer to the average, but mostly because that came down."
     if word == "mixed":
         way = ("less", "further behind") if turning < 0 else ("more", "nearer to")
         return (
@@ -127,6 +145,8 @@ def gap_sentence(gap: Gap) -> str:
         if gap.before < _LITTLE:
             return f"{told}. There was hardly a gap to close."
         return f"{told}. That gap has not closed, as far as {gap.less.n:,} photos can tell."
+    if _rise(gap) <= 0:
+        return f"{told}. That gap is smaller, but only because the average came down."
     low, high = (max(0.0, end) / gap.before for end in (gap.less.low, gap.less.high))
     ends = _ends(low, min(1.0, high))
     closed = percent(min(1.0, gap.less.value / gap.before))
