@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from causalogit.auditing import Audit
+from causalogit.auditing import Audit, Estimate
 from causalogit.auditing.verdict import answers_blindly, percent
 from causalogit.fixing.result import Change, Gap, Outcome, OutcomeWord
 
@@ -65,10 +65,18 @@ def outcome_of(
 
 def _turning(reliance: Change) -> int:
     """Whether fewer answers turn with the background now (-1) or more (1), whichever way."""
-    first, last = reliance.before, reliance.after
-    if last.high < 0 <= first.low:  # they turn the other way now
+    change = _upright(reliance)
+    first, last = change.before, change.after
+    if last.high < 0:  # they turn the other way now
         return _move(-last.high - first.high, -last.low - first.low)
-    return _move(reliance.difference.low, reliance.difference.high)
+    return _move(change.difference.low, change.difference.high)
+
+
+def _upright(change: Change) -> Change:
+    """The change as one of answers that followed the background before, if those turned away."""
+    if change.before.high >= 0:
+        return change
+    return Change(*(Estimate(-e.value, -e.high, -e.low, e.n) for e in vars(change).values()))
 
 
 def _rise(gap: Gap) -> float:
@@ -115,13 +123,16 @@ def _headline(word: OutcomeWord, after: Audit, turning: int, paid: bool) -> str:
 
 def reliance_sentence(change: Change) -> str:
     """On the answers that turn with the background."""
+    away = change.before.high < 0
+    change = _upright(change)
     first, last, d = change.before, change.after, change.difference
+    way = ", away from the class that it speaks for" if away else ""
     turned = (
-        f"Of 100 answers, {_count(first.value)} turned with the background alone before; now "
+        f"Of 100 answers, {_count(first.value)} turned with the background alone before{way}; now "
         f"{_count(abs(last.value) if last.high < 0 else last.value)} do"
     )
-    if last.high < 0 <= first.low:
-        return f"{turned}, but away from the class that it speaks for."
+    if last.high < 0:
+        return f"{turned}, but {'to' if away else 'away from'} the class that it speaks for."
     if d.high < 0:
         return f"{turned}: {_ends(-d.high, -d.low)} fewer."
     if d.low > 0:
