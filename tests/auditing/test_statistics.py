@@ -8,7 +8,14 @@ import pytest
 import torch
 from scipy import stats
 
-from causalogit.auditing.statistics import agreement_by_chance, mean, paired_difference, share
+from causalogit.auditing.statistics import (
+    agreement_by_chance,
+    mean,
+    mean_of_shares,
+    over_chance,
+    paired_difference,
+    share,
+)
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 7), (3, 10), (10, 10), (480, 1000)])
@@ -76,3 +83,34 @@ def test_chance_is_how_often_two_lists_agree_once_one_is_shuffled():
         for _ in range(300)
     ]
     assert agreement_by_chance(labels, answers) == pytest.approx(sum(slow) / 300, abs=0.01)
+
+
+def test_the_mean_of_one_share_is_that_share_and_of_more_it_is_surer():
+    one = share(torch.tensor([True] * 8 + [False] * 2))
+    assert vars(mean_of_shares([one])) == pytest.approx(vars(one))
+    four = mean_of_shares([one] * 4)
+    assert four.value - four.low == pytest.approx((one.value - one.low) / 2)
+    assert four.n == 40
+
+
+def test_a_large_class_does_not_make_right_answers_look_like_chance():
+    labels = torch.tensor([0] * 190 + [1] * 10)
+    every = torch.ones(200, dtype=torch.bool)
+    answers = labels.clone()
+    answers[:13], answers[190:193] = 1, 0  # 93 % of the one, 70 % of the other
+    both = over_chance(labels, answers, every)
+    assert both.value == pytest.approx((177 / 190 + 0.7) / 2 - 0.5)
+    assert both.low > 0
+    large = over_chance(labels, answers, labels == 0)
+    assert large.value == pytest.approx(177 / 190 - (177 / 190 + 0.3) / 2)
+    assert large.low > 0
+
+
+@pytest.mark.parametrize("chosen", [[0], [1], [0, 1]])
+def test_a_constant_answer_knows_nothing(chosen):
+    labels = torch.tensor([0] * 190 + [1] * 10)
+    some = torch.isin(labels, torch.tensor(chosen))
+    told = over_chance(labels, torch.zeros_like(labels), some)
+    assert told.value == 0
+    assert told.low <= 0
+    assert over_chance(labels, labels, torch.zeros(200, dtype=torch.bool)) is None

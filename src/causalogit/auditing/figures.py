@@ -11,7 +11,14 @@ from torch import Tensor
 from causalogit.auditing.discover import Discovered
 from causalogit.auditing.measure import Measured
 from causalogit.auditing.result import Figures, GroupResult, Groups, SmallGroup
-from causalogit.auditing.statistics import agreement_by_chance, mean, paired_difference, share
+from causalogit.auditing.statistics import (
+    Estimate,
+    agreement_by_chance,
+    mean,
+    over_chance,
+    paired_difference,
+    share,
+)
 
 FEWEST = 10
 """Photos of a class on one kind of background from which on they count as a group."""
@@ -35,6 +42,9 @@ def figures_of(measured: Measured, inside: Tensor, chosen: Tensor) -> Figures:
         """Chance keeps these labels, and what the classifier says of photos of any class."""
         return agreement_by_chance(labels[some], answers[every]) if some.any() else None
 
+    def beyond(every: Tensor, answers: Tensor) -> Estimate | None:
+        return over_chance(labels[every], answers[every], chosen[every])
+
     return Figures(
         as_is=share((m.as_is == labels)[chosen]),
         own=share(own),
@@ -49,6 +59,9 @@ def figures_of(measured: Measured, inside: Tensor, chosen: Tensor) -> Figures:
         unchanged_by_chance=agreement_by_chance(m.as_is[apart], m.gone[m.apart])
         if apart.any()
         else None,
+        as_is_over_chance=beyond(m.labels >= 0, m.as_is),
+        own_over_chance=beyond(m.swapped, m.own),
+        other_over_chance=beyond(m.swapped, m.other),
         attention=mean(inside[chosen]),
         area=m.area[chosen].mean().item(),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -82,6 +83,42 @@ def agreement_by_chance(answers: Tensor, others: Tensor) -> float:
     count = int(torch.cat([answers, others]).max()) + 1
     shares = [torch.bincount(a, minlength=count).double() / len(a) for a in (answers, others)]
     return float(shares[0] @ shares[1])
+
+
+def mean_of_shares(shares: Sequence[Estimate]) -> Estimate:
+    """The mean of shares of different photos, each counting alike; its interval is made of theirs.
+
+    Source: Zou and Donner 2008, Statistics in Medicine 27; it holds for few photos as theirs do.
+    """
+    count = len(shares)
+    value = sum(own.value for own in shares) / count
+    below = math.sqrt(sum((own.value - own.low) ** 2 for own in shares)) / count
+    above = math.sqrt(sum((own.high - own.value) ** 2 for own in shares)) / count
+    return Estimate(value, value - below, value + above, sum(own.n for own in shares))
+
+
+def over_chance(labels: Tensor, answers: Tensor, chosen: Tensor) -> Estimate | None:
+    """Recall of the chosen photos' classes beyond what answers that know nothing would reach.
+
+    Every class counts the same, in the recall as in what chance would reach, so that a class of
+    most photos does not make right answers look like chance. A constant answer is at 0.
+
+    Args:
+        labels: `(N,)`.
+        answers: `(N,)`; what chance would reach is that of answers as frequent as these.
+        chosen: `(N,)` bool, all photos of some classes.
+    """
+    classes = labels[chosen].unique()
+    if not len(classes):
+        return None
+    count = int(torch.cat([labels, answers]).max()) + 1
+    parts = [answers[labels == label] for label in labels.unique()]
+    named = torch.stack([torch.bincount(p, minlength=count).double() / len(p) for p in parts])
+    by_chance = named[:, classes].mean().item()
+    recalls = [share(answers[labels == label] == label) for label in classes]
+    recall = mean_of_shares([own for own in recalls if own is not None])
+    value, low, high = (end - by_chance for end in (recall.value, recall.low, recall.high))
+    return Estimate(value, low, high, recall.n)
 
 
 def mean_difference(values: Tensor) -> Estimate | None:

@@ -31,7 +31,7 @@ def outcome_of(
         gap: average less worst group.
     """
     turning = 0
-    if reliance is not None and not answers_blindly(before.overall):
+    if reliance is not None and not _blind(before):
         turning = _turning(reliance)
     smaller = _move(gap.less.low, gap.less.high) if gap else 0
     levelled = smaller > 0 and gap is not None and _rise(gap) <= 0
@@ -41,7 +41,7 @@ def outcome_of(
     paid = won and gap is not None and _rise(gap) < fall
     words = before.verdict.word, after.verdict.word
     word: OutcomeWord = "unchanged"
-    if answers_blindly(after.overall):
+    if _blind(after):
         word = "worse"  # an answer that never changes does not turn with the background either
     elif turning * behind < 0 or paid:
         word = "mixed"
@@ -58,9 +58,16 @@ def outcome_of(
         sentences.append(gap_sentence(gap))
     sentences.append(accuracy_sentence(accuracy))
     headline = _headline(word, after, turning, paid)
-    if answers_blindly(after.overall):
+    if _blind(after):
         headline = _BLIND
     return Outcome(word, headline, tuple(sentences), gap_sentence(gap) if gap else headline)
+
+
+def _blind(audit: Audit) -> bool:
+    """Whether the answers are no better than chance, and none of them turn with the background."""
+    reliance = audit.overall.reliance
+    turns = reliance is not None and _move(reliance.low, reliance.high) != 0
+    return answers_blindly(audit.overall) and not turns
 
 
 def _turning(reliance: Change) -> int:
