@@ -112,6 +112,26 @@ def test_the_verdict_of_few_photos_is_that_it_cannot_be_told():
     assert found.verdict.word in ("unclear", "leans")
 
 
+class Turned(nn.Module):
+    """Its answers hang on what is neither in its weights nor in its name."""
+
+    def __init__(self, network, sign):
+        super().__init__()
+        self.network, self.sign = network, sign
+
+    def forward(self, images):
+        return self.sign * self.network(images)
+
+
+def test_a_stopped_audit_takes_nothing_over_from_other_code(object_reader, tmp_path):
+    for sign, right in ((1, 1), (-1, 0)):
+        found = audit(
+            Turned(object_reader, sign), make_samples(20), AuditConfig(attention=0),
+            progress=tmp_path / "progress", pictures=False,
+        )  # fmt: skip
+        assert found.overall.as_is.value == right
+
+
 def test_a_constant_answer_is_no_merit():
     class Constant(nn.Module):
         def forward(self, images):

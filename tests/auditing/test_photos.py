@@ -74,6 +74,24 @@ def test_a_segmenter_finds_what_masks_would_say(object_reader):
     assert found.overall == audit(object_reader, exact, config, pictures=False).overall
 
 
+def test_a_stopped_audit_takes_nothing_over_from_other_masks(object_reader, tmp_path):
+    def square(size):
+        masks = torch.zeros(1, 1, 24, 24)
+        masks[..., :size, :size] = 1
+        return lambda photos: masks.expand(len(photos), -1, -1, -1)
+
+    def area(segmenter):
+        samples, config = make_samples(20), AuditConfig(attention=0)
+        return audit(
+            object_reader, samples, config, segmenter=segmenter, progress=tmp_path / "progress",
+            pictures=False,
+        ).overall.area  # fmt: skip
+
+    assert area(square(12)) == pytest.approx(1 / 4)
+    assert area(square(18)) == pytest.approx(9 / 16)
+    assert area(None) < 0.2  # their own
+
+
 def test_a_mask_is_found_once_and_kept_for_a_run_that_goes_on(tmp_path):
     images, asked = make_samples(10).images, []
 

@@ -22,7 +22,8 @@ class Subject:
     Attributes:
         name: shown.
         forward: photos `(B, K, H, W)` in [0, 1] to logits or probabilities `(B, C)`.
-        fingerprint: differs between two classifiers that answer differently.
+        fingerprint: of its file, or of its kind and weights; two classifiers that differ in their
+            code alone may have the same, see `answers_digest`.
         input: what becomes of a photo before the classifier sees it, in words.
         module: what attention and features are taken from; None where there is none (ONNX).
         outputs: names of its C outputs; None for those of the photos' classes.
@@ -76,6 +77,21 @@ def fingerprint(module: nn.Module) -> str:
             flat = value.detach().cpu().contiguous().flatten()
             digest.update(flat.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def answers_digest(subject: Subject, photos: Tensor) -> str:
+    """Differs between classifiers that answer photos `(B, K, H, W)` differently, for any cause.
+
+    Of the logits of a photo three digits are kept of two figures, so that it is the same for the
+    same classifier however the machine adds them up.
+    """
+    logits = subject.answer(photos)
+    tops, answers = logits.max(1)
+    figures = zip(
+        answers.tolist(), tops.tolist(), logits.std(1, correction=0).tolist(), strict=True
+    )
+    told = ", ".join(f"{answer} {top:.3g} {spread:.3g}" for answer, top, spread in figures)
+    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
 
 
 def texture_layer(subject: Subject, photos: Tensor) -> nn.Conv2d | None:
