@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from causalogit.auditing import ModelConfig
-from causalogit.auditing.checkpoint import is_state_dict, load_subject
+from causalogit.auditing.checkpoint import is_state_dict, load_subject, require_own_input
 from causalogit.auditing.foreign import SCRIPTS
 from causalogit.auditing.outputs import labels_in_outputs, output_names
 from causalogit.auditing.subject import Subject, of_module
@@ -94,6 +94,7 @@ def read_start(place: str, config: ModelConfig, own_data: bool) -> Start:
     if path.is_file():
         _refuse_programs(path, config)
     if ours:
+        require_own_input(path, config)
         if own_data:
             module, run, data = load_model(path)
             names: tuple[str, ...] | None = data.class_names
