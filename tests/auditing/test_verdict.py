@@ -23,7 +23,8 @@ def figures(reliance=0.0, low=None, high=None, own=0.9, chance=0.5, **changed) -
         "own_by_chance": chance, "gone_by_chance": 0.5, "alone_by_chance": 0.5,
         "as_is_over_chance": about(0.9 - chance), "own_over_chance": about(own - chance),
         "other_over_chance": about(own - reliance - chance),
-        "unchanged": None, "unchanged_by_chance": None, "attention": None, "area": 0.3,
+        "unchanged": None, "unchanged_by_chance": None, "attention": None,
+        "attention_by_chance": None, "area": 0.3,
     }  # fmt: skip
     return Figures(**(usual | changed))
 

@@ -35,7 +35,7 @@ def figures_of(measured: Measured, inside: Tensor, chosen: Tensor) -> Figures:
         chosen: `(N,)` bool, some photos at least.
     """
     m, labels = measured, measured.labels
-    swapped, apart = chosen & m.swapped, chosen & m.apart
+    swapped, apart, looked = chosen & m.swapped, chosen & m.apart, chosen & ~inside.isnan()
     own, other = ((a == labels)[swapped] for a in (m.own, m.other))
 
     def by_chance(some: Tensor, every: Tensor, answers: Tensor) -> float | None:
@@ -63,6 +63,7 @@ def figures_of(measured: Measured, inside: Tensor, chosen: Tensor) -> Figures:
         own_over_chance=beyond(m.swapped, m.own),
         other_over_chance=beyond(m.swapped, m.other),
         attention=mean(inside[chosen]),
+        attention_by_chance=m.area[looked].mean().item() if looked.sum() > 1 else None,
         area=m.area[chosen].mean().item(),
     )
 

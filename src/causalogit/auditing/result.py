@@ -43,9 +43,11 @@ class Figures:
             is told by these, as in a set of one large class chance alone is right most of the time.
         unchanged: share of answers that stay when the object is gone.
         unchanged_by_chance: what two answers that know nothing of each other would reach.
-        attention: share of the attention that lies on the object.
-        area: part of the photo that the object takes, on average; the attention of a classifier
-            that looks everywhere alike.
+        attention: share of the attention that lies on the object, of the photos that it was mapped
+            on.
+        attention_by_chance: that of a classifier that looks everywhere alike: the part that the
+            object takes of the same photos, on average.
+        area: part of the photo that the object takes, on average.
     """
 
     as_is: Estimate | None
@@ -63,6 +65,7 @@ class Figures:
     unchanged: Estimate | None
     unchanged_by_chance: float | None
     attention: Estimate | None
+    attention_by_chance: float | None
     area: float
 
 

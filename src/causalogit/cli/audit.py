@@ -172,7 +172,7 @@ def classes_table(found: Audit) -> Table:
             *(_whole(e) for e in (figures.as_is, figures.own, figures.other)),
             _told(figures.reliance),
             _beside(figures.gone, figures.gone_by_chance),
-            _beside(figures.attention, figures.area),
+            _beside(figures.attention, figures.attention_by_chance),
         )
     return table
 
