@@ -45,18 +45,29 @@ class Subject:
         """Logits `(B, C)` on the CPU, of photos `(B, K, H, W)` in [0, 1].
 
         Raises:
-            ValueError: the classifier does not take such photos, or what it gives is no logits.
+            ValueError: the classifier does not take such photos, it finds no memory for them, or
+                what it gives is no logits.
         """
         try:
             with nullcontext() if self.module is None else eval_mode(self.module):
                 outputs = self.forward(photos.to(self.device))
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise ValueError(
+                f"{self.name} finds no memory for photos of shape {tuple(photos.shape)} "
+                f"({one_line(error)}): give a smaller batch_size, or another device"
+            ) from error
         except Exception as error:  # of a user's own code
             raise ValueError(
                 f"{self.name} does not take photos of shape {tuple(photos.shape)} "
-                f"({type(error).__name__}: {one_line(error)}): set data.image_size to "
-                f"{self.size or 'its number of pixels'}"
+                f"({type(error).__name__}: {one_line(error)}): {self._remedy(photos)}"
             ) from error
         return _logits(outputs, self.name, len(photos))
+
+    def _remedy(self, photos: Tensor) -> str:
+        """What to do where the classifier does not take these photos."""
+        if self.size is not None and photos.shape[-1] != self.size:
+            return f"set data.image_size to {self.size}"
+        return "give photos of the size and the channels that it was made for, or mend its forward"
 
 
 def of_module(
