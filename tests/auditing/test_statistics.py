@@ -8,8 +8,10 @@ import pytest
 import torch
 from scipy import stats
 
+from causalogit.auditing.donors import choose_donors, log_odds
 from causalogit.auditing.statistics import (
     agreement_by_chance,
+    half_by_sources,
     mean,
     mean_of_shares,
     over_chance,
@@ -114,3 +116,44 @@ def test_a_constant_answer_knows_nothing(chosen):
     assert told.value == 0
     assert told.low <= 0
     assert over_chance(labels, labels, torch.zeros(200, dtype=torch.bool)) is None
+
+
+def test_photos_of_few_sources_tell_no_more_than_these():
+    values = torch.tensor([1.0, 0.0, 1.0, 0.0]).repeat_interleave(25)
+    labels = torch.zeros(100).long()
+    alone = half_by_sources(values, labels, torch.arange(100)[:, None])
+    assert alone == pytest.approx(1.984 * 0.5 / 100**0.5, rel=0.01)
+    shared = torch.arange(4).repeat_interleave(25)[:, None]
+    four = half_by_sources(values, labels, shared)
+    assert four == pytest.approx(3.182 * (1 / 3) ** 0.5 * 0.5, rel=0.01)  # as of four photos
+    assert half_by_sources(values, labels, shared.expand(-1, 3)) == pytest.approx(four)
+    assert half_by_sources(values, labels, shared * 0) == 0  # one tells nothing of others
+
+
+def one_audit(seed):
+    """The reliance of a classifier of two classes that goes by both, and what it is made from."""
+    draws = torch.Generator().manual_seed(seed)
+    labels = torch.arange(2).repeat_interleave(100)
+    grounds, objects = torch.randn(2, 200, 2, generator=draws)
+    grounds[torch.arange(200), labels] += 0.5
+    objects[torch.arange(200), labels] += 2
+    every = torch.ones(200, dtype=torch.bool)
+    donors = choose_donors(log_odds(grounds), labels, every, seed)
+    right = [
+        (objects + grounds[places]).argmax(1) == labels for places in (donors.own, donors.other)
+    ]
+    return labels, donors, right
+
+
+def test_an_interval_of_two_classes_holds_what_other_photos_would_give():
+    naive, wider = [], []
+    for seed in range(300):
+        labels, donors, (own, other) = one_audit(seed)
+        sources = torch.stack([donors.own, donors.other], 1)
+        half = half_by_sources(own.long() - other.long(), labels, sources)
+        naive.append(paired_difference(own, other))
+        wider.append(paired_difference(own, other, half))
+    truth = sum(one.value for one in naive) / 300
+    covered = [sum(e.low <= truth <= e.high for e in some) / 300 for some in (naive, wider)]
+    assert covered[0] < 0.86
+    assert covered[1] > 0.9

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import isnan
 
+import torch
 from torch import Tensor
 
 from causalogit.auditing.discover import Discovered
@@ -14,6 +15,7 @@ from causalogit.auditing.result import Figures, GroupResult, Groups, SmallGroup
 from causalogit.auditing.statistics import (
     Estimate,
     agreement_by_chance,
+    half_by_sources,
     mean,
     over_chance,
     paired_difference,
@@ -37,6 +39,7 @@ def figures_of(measured: Measured, inside: Tensor, chosen: Tensor) -> Figures:
     m, labels = measured, measured.labels
     swapped, apart, looked = chosen & m.swapped, chosen & m.apart, chosen & ~inside.isnan()
     own, other = ((a == labels)[swapped] for a in (m.own, m.other))
+    sources = torch.stack([m.donors.own, m.donors.other], 1)[swapped]
 
     def by_chance(some: Tensor, every: Tensor, answers: Tensor) -> float | None:
         """Chance keeps these labels, and what the classifier says of photos of any class."""
@@ -49,7 +52,9 @@ def figures_of(measured: Measured, inside: Tensor, chosen: Tensor) -> Figures:
         as_is=share((m.as_is == labels)[chosen]),
         own=share(own),
         other=share(other),
-        reliance=paired_difference(own, other),
+        reliance=paired_difference(
+            own, other, half_by_sources(own.long() - other.long(), labels[swapped], sources)
+        ),
         gone=share((m.gone == labels)[apart]),
         alone=share((m.alone == labels)[apart]),
         own_by_chance=by_chance(swapped, m.swapped, m.own),

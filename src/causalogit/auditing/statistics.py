@@ -43,12 +43,12 @@ def share(hits: Tensor) -> Estimate | None:
     return Estimate(p, max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half)), n)
 
 
-def paired_difference(before: Tensor, after: Tensor) -> Estimate | None:
+def paired_difference(before: Tensor, after: Tensor, least: float = 0.0) -> Estimate | None:
     """The share of True in `before` less that in `after`, both `(N,)`, of the same photos.
 
     The interval is Wald's after half a photo was added to each of the four cells (Agresti and Min
     2005, Statistics in Medicine 24): unlike Wald's own it does not shrink to a point where no photo
-    differs. None of no photos.
+    differs. Half of it is no less than `least`, see `half_by_sources`. None of no photos.
     """
     n = len(before)
     if not n:
@@ -57,6 +57,7 @@ def paired_difference(before: Tensor, after: Tensor) -> Estimate | None:
     more, all_of_them = lost + won + 1, n + 2
     centre = (lost - won) / all_of_them
     half = _Z * math.sqrt(max(0.0, more - (lost - won) ** 2 / all_of_them)) / all_of_them
+    half = max(half, least)
     value = (lost - won) / n
     low, high = min(value, centre - half), max(value, centre + half)
     return Estimate(value, max(-1.0, low), min(1.0, high), n)
@@ -121,11 +122,47 @@ def over_chance(labels: Tensor, answers: Tensor, chosen: Tensor) -> Estimate | N
     return Estimate(value, low, high, recall.n)
 
 
-def mean_difference(values: Tensor) -> Estimate | None:
+def half_by_sources(values: Tensor, labels: Tensor, sources: Tensor) -> float:
+    """Half of a 95 % interval of the mean of values of photos that share what they were made from.
+
+    Photos on the same background turn or stay together, so that a few backgrounds on many photos
+    tell less than as many photos on a background each. The variance is that of sums over all that
+    share a source (as of Aronow, Samii and Assenova 2015, Political Analysis 23), less the means of
+    the classes, with Student's factor for the sources of a class. That other photos would leave
+    others to choose from is not in it: of simulated intervals of two classes 88 to 96 % hold the
+    true value, where 83 to 95 % did without it.
+
+    Args:
+        values: `(N,)`.
+        labels: `(N,)`.
+        sources: numbers of what each was made from, `(N, S)`; some may be the same.
+    """
+    from scipy.stats import t
+
+    classes = labels.unique()
+    count = len(sources.unique()) / max(1, len(classes))
+    if count < 2:
+        return 0.0
+    error = values.double().clone()
+    for label in classes:
+        error[labels == label] -= error[labels == label].mean()
+    together = error.new_zeros(int(sources.max()) + 1)
+    square = (error**2).sum()
+    for number in range(sources.shape[1]):
+        again = (sources[:, :number] == sources[:, number, None]).any(1)
+        own = torch.where(again, 0.0, error)
+        together.index_add_(0, sources[:, number], own)
+        square -= (own**2).sum()  # every photo counts once, however many sources it has
+    variance = max(0.0, float((together**2).sum() + square)) * count / (count - 1)
+    return float(t.ppf(0.975, count - 1)) * math.sqrt(variance) / len(values)
+
+
+def mean_difference(values: Tensor, least: float = 0.0) -> Estimate | None:
     """The mean of differences in [-2, 2] `(N,)` of single photos, with Student's interval.
 
     Two photos are added for the interval, one that gains 1 and one that loses 1, so that it does
-    not shrink to a point where no photo differs. None of no photos.
+    not shrink to a point where no photo differs. Half of it is no less than `least`, see
+    `half_by_sources`. None of no photos.
     """
     from scipy.stats import t
 
@@ -134,6 +171,6 @@ def mean_difference(values: Tensor) -> Estimate | None:
         return None
     value = values.double().mean().item()
     wider = torch.cat([values.double(), torch.tensor([1.0, -1.0]).double()])
-    half = float(t.ppf(0.975, n + 1)) * wider.std().item() / math.sqrt(n + 2)
+    half = max(least, float(t.ppf(0.975, n + 1)) * wider.std().item() / math.sqrt(n + 2))
     centre = wider.mean().item()
     return Estimate(value, min(value, centre - half), max(value, centre + half), n)
