@@ -12,6 +12,9 @@ from torch import nn
 
 from causalogit.auditing import SCHEMA, AuditConfig, audit
 from causalogit.auditing.config import ModelConfig
+from causalogit.auditing.donors import Donors
+from causalogit.auditing.figures import figures_of
+from causalogit.auditing.measure import Measured
 from tests.auditing.conftest import Reads, make_samples
 
 QUICK = AuditConfig(attention=8)
@@ -103,13 +106,52 @@ def test_attention_lies_where_the_classifier_reads(object_reader, background_rea
         for model in (object_reader, background_reader)
     )
     assert on_object.attention.n == 20
-    assert on_object.attention.low > 2 * on_object.area
-    assert elsewhere.attention.value < elsewhere.area
+    assert on_object.attention.low > 2 * on_object.attention_by_chance
+    assert elsewhere.attention.value < elsewhere.attention_by_chance
+
+
+def test_a_classifier_that_looks_everywhere_alike_ends_at_its_mark():
+    """Few photos of large objects are half of those looked at, and a tenth of all."""
+    labels = torch.tensor([0] * 900 + [1] * 100)
+    area = torch.where(labels == 0, 0.1, 0.6)
+    none, nothing = torch.full((1000,), -1), torch.zeros(1000)
+    seen = Measured(
+        labels, area, labels < 0, labels, labels, labels, nothing, none, none, nothing,
+        torch.zeros(1000, 2), Donors(none, none),
+    )  # fmt: skip
+    inside = torch.full((1000,), float("nan"))
+    inside[850:950] = area[850:950]
+    every = torch.ones(1000, dtype=torch.bool)
+    found = figures_of(seen, inside, every)
+    assert found.attention.value == pytest.approx(0.35)
+    assert found.attention_by_chance == pytest.approx(0.35)
+    assert found.area == pytest.approx(0.15)
+    assert figures_of(seen, nothing / 0, every).attention_by_chance is None
 
 
 def test_the_verdict_of_few_photos_is_that_it_cannot_be_told():
     found = audit(Reads(1.0, 0.3), make_samples(6), AuditConfig(attention=0), pictures=False)
     assert found.verdict.word in ("unclear", "leans")
+
+
+class Turned(nn.Module):
+    """Its answers hang on what is neither in its weights nor in its name."""
+
+    def __init__(self, network, sign):
+        super().__init__()
+        self.network, self.sign = network, sign
+
+    def forward(self, images):
+        return self.sign * self.network(images)
+
+
+def test_a_stopped_audit_takes_nothing_over_from_other_code(object_reader, tmp_path):
+    for sign, right in ((1, 1), (-1, 0)):
+        found = audit(
+            Turned(object_reader, sign), make_samples(20), AuditConfig(attention=0),
+            progress=tmp_path / "progress", pictures=False,
+        )  # fmt: skip
+        assert found.overall.as_is.value == right
 
 
 def test_a_constant_answer_is_no_merit():

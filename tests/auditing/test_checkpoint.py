@@ -98,6 +98,23 @@ def test_a_checkpoint_of_ours_for_other_photos(tmp_path, photos):
     assert subject.name == "erm, cnn"
 
 
+def test_a_checkpoint_of_ours_names_its_own_outputs(tmp_path):
+    run = RunConfig(method="erm", model="cnn", optimizer=OptimizerConfig(epochs=1))
+    home = build_model("cnn", 5, 3, seed=1)
+    old = {"config": config_to_dict(run), "model": home.state_dict(), "epoch": 1}
+    digits = ("0 or 1", "2 or 3", "4 or 5", "6 or 7", "8 or 9")
+    names = digits[::-1]
+    save_checkpoint(tmp_path / "last.ckpt", old | {"class_names": list(names)})
+    save_checkpoint(tmp_path / "old.ckpt", old)
+    for file, given, outputs in (
+        ("last.ckpt", (), names),
+        ("last.ckpt", digits, digits),
+        ("old.ckpt", (), digits),  # what its own data names
+    ):
+        subject = load_subject(str(tmp_path / file), ModelConfig(outputs=given), CPU)
+        assert subject.outputs == outputs
+
+
 @pytest.mark.parametrize("batch", ["batch", 2])
 def test_onnx_with_any_batch_and_with_a_fixed_one(tmp_path, photos, batch):
     path = write_onnx(tmp_path / "model.onnx", batch)

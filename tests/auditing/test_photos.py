@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, TensorDataset
@@ -10,6 +13,7 @@ from causalogit.auditing import AuditConfig, audit
 from causalogit.auditing.dataset import from_dataset
 from causalogit.auditing.journal import Journal
 from causalogit.auditing.segmented import segmented
+from causalogit.auditing.subject import of_module
 from tests.auditing.conftest import make_samples
 
 
@@ -54,8 +58,58 @@ def test_bad_items_are_named(object_reader, spoil, message):
         audit(object_reader, data, class_names=("hot", "cold"), pictures=False)
 
 
+@pytest.mark.parametrize("kind", ["ndarray", "NoneType", "int"])
+@pytest.mark.parametrize("place", [0, 2])
+def test_what_is_no_mask_is_told(object_reader, kind, place):
+    other = {"ndarray": np.ones((24, 24)), "NoneType": None, "int": 7}[kind]
+
+    class Others(Items):
+        def __getitem__(self, number):
+            photo, label, mask = super().__getitem__(number)
+            return photo, label, other if number == place else mask
+
+    message = rf"the mask a tensor .*number {place} is \(tensor of .*, int, {kind}\)"
+    with pytest.raises(ValueError, match=message):
+        audit(object_reader, Others(make_samples(10)), class_names=("a", "b"), pictures=False)
+
+
+def test_photos_in_double_precision_are_photos(object_reader):
+    class Double(Items):
+        def __getitem__(self, place):
+            photo, label, mask = super().__getitem__(place)
+            return photo.double(), label, mask
+
+    def overall(kind):
+        config = AuditConfig(attention=0)
+        data = kind(make_samples(20))
+        return audit(object_reader, data, config, class_names=("a", "b"), pictures=False).overall
+
+    assert overall(Double) == overall(Items)
+
+
+def test_the_remedy_is_that_of_the_fault():
+    class Fails(torch.nn.Module):
+        def __init__(self, error):
+            super().__init__()
+            self.error = error
+
+        def forward(self, images):
+            raise self.error
+
+    subject = of_module(Fails(torch.OutOfMemoryError("tried to allocate 2 GiB")))
+    with pytest.raises(ValueError, match=r"no memory .*2 GiB\): give a smaller batch_size"):
+        subject.answer(torch.rand(2, 3, 8, 8))
+    subject = replace(of_module(Fails(KeyError("logits"))), size=8)
+    with pytest.raises(ValueError, match=r"set data\.image_size to 8"):
+        subject.answer(torch.rand(2, 3, 9, 9))
+    with pytest.raises(ValueError, match=r"'logits'\): give photos of the size .* or mend its"):
+        subject.answer(torch.rand(2, 3, 8, 8))
+
+
 def test_items_of_another_kind():
-    with pytest.raises(ValueError, match=r"must be \(photo, label\) or .*tensor of torch.int64"):
+    with pytest.raises(
+        ValueError, match=r"must be \(photo, label\) or every .*tensor of torch.int64"
+    ):
         from_dataset(TensorDataset(torch.zeros(3, 3, 8, 8).long(), torch.zeros(3).long()))
     with pytest.raises(ValueError, match="the data set has no images"):
         from_dataset(TensorDataset(torch.zeros(0, 3, 8, 8), torch.zeros(0)))
@@ -72,6 +126,24 @@ def test_a_segmenter_finds_what_masks_would_say(object_reader):
         object_reader, make_samples(40, masks="none"), config, segmenter=by_colour, pictures=False
     )
     assert found.overall == audit(object_reader, exact, config, pictures=False).overall
+
+
+def test_a_stopped_audit_takes_nothing_over_from_other_masks(object_reader, tmp_path):
+    def square(size):
+        masks = torch.zeros(1, 1, 24, 24)
+        masks[..., :size, :size] = 1
+        return lambda photos: masks.expand(len(photos), -1, -1, -1)
+
+    def area(segmenter):
+        samples, config = make_samples(20), AuditConfig(attention=0)
+        return audit(
+            object_reader, samples, config, segmenter=segmenter, progress=tmp_path / "progress",
+            pictures=False,
+        ).overall.area  # fmt: skip
+
+    assert area(square(12)) == pytest.approx(1 / 4)
+    assert area(square(18)) == pytest.approx(9 / 16)
+    assert area(None) < 0.2  # their own
 
 
 def test_a_mask_is_found_once_and_kept_for_a_run_that_goes_on(tmp_path):

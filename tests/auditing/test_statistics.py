@@ -8,7 +8,16 @@ import pytest
 import torch
 from scipy import stats
 
-from causalogit.auditing.statistics import agreement_by_chance, mean, paired_difference, share
+from causalogit.auditing.donors import choose_donors, log_odds
+from causalogit.auditing.statistics import (
+    agreement_by_chance,
+    half_by_sources,
+    mean,
+    mean_of_shares,
+    over_chance,
+    paired_difference,
+    share,
+)
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 7), (3, 10), (10, 10), (480, 1000)])
@@ -76,3 +85,75 @@ def test_chance_is_how_often_two_lists_agree_once_one_is_shuffled():
         for _ in range(300)
     ]
     assert agreement_by_chance(labels, answers) == pytest.approx(sum(slow) / 300, abs=0.01)
+
+
+def test_the_mean_of_one_share_is_that_share_and_of_more_it_is_surer():
+    one = share(torch.tensor([True] * 8 + [False] * 2))
+    assert vars(mean_of_shares([one])) == pytest.approx(vars(one))
+    four = mean_of_shares([one] * 4)
+    assert four.value - four.low == pytest.approx((one.value - one.low) / 2)
+    assert four.n == 40
+
+
+def test_a_large_class_does_not_make_right_answers_look_like_chance():
+    labels = torch.tensor([0] * 190 + [1] * 10)
+    every = torch.ones(200, dtype=torch.bool)
+    answers = labels.clone()
+    answers[:13], answers[190:193] = 1, 0  # 93 % of the one, 70 % of the other
+    both = over_chance(labels, answers, every)
+    assert both.value == pytest.approx((177 / 190 + 0.7) / 2 - 0.5)
+    assert both.low > 0
+    large = over_chance(labels, answers, labels == 0)
+    assert large.value == pytest.approx(177 / 190 - (177 / 190 + 0.3) / 2)
+    assert large.low > 0
+
+
+@pytest.mark.parametrize("chosen", [[0], [1], [0, 1]])
+def test_a_constant_answer_knows_nothing(chosen):
+    labels = torch.tensor([0] * 190 + [1] * 10)
+    some = torch.isin(labels, torch.tensor(chosen))
+    told = over_chance(labels, torch.zeros_like(labels), some)
+    assert told.value == 0
+    assert told.low <= 0
+    assert over_chance(labels, labels, torch.zeros(200, dtype=torch.bool)) is None
+
+
+def test_photos_of_few_sources_tell_no_more_than_these():
+    values = torch.tensor([1.0, 0.0, 1.0, 0.0]).repeat_interleave(25)
+    labels = torch.zeros(100).long()
+    alone = half_by_sources(values, labels, torch.arange(100)[:, None])
+    assert alone == pytest.approx(1.984 * 0.5 / 100**0.5, rel=0.01)
+    shared = torch.arange(4).repeat_interleave(25)[:, None]
+    four = half_by_sources(values, labels, shared)
+    assert four == pytest.approx(3.182 * (1 / 3) ** 0.5 * 0.5, rel=0.01)  # as of four photos
+    assert half_by_sources(values, labels, shared.expand(-1, 3)) == pytest.approx(four)
+    assert half_by_sources(values, labels, shared * 0) == 0  # one tells nothing of others
+
+
+def one_audit(seed):
+    """The reliance of a classifier of two classes that goes by both, and what it is made from."""
+    draws = torch.Generator().manual_seed(seed)
+    labels = torch.arange(2).repeat_interleave(100)
+    grounds, objects = torch.randn(2, 200, 2, generator=draws)
+    grounds[torch.arange(200), labels] += 0.5
+    objects[torch.arange(200), labels] += 2
+    every = torch.ones(200, dtype=torch.bool)
+    donors = choose_donors(log_odds(grounds), labels, every, seed)
+    right = [
+        (objects + grounds[places]).argmax(1) == labels for places in (donors.own, donors.other)
+    ]
+    return labels, donors, right
+
+
+def test_an_interval_of_two_classes_holds_what_other_photos_would_give():
+    naive, wider = [], []
+    for seed in range(300):
+        labels, donors, (own, other) = one_audit(seed)
+        sources = torch.stack([donors.own, donors.other], 1)
+        half = half_by_sources(own.long() - other.long(), labels, sources)
+        naive.append(paired_difference(own, other))
+        wider.append(paired_difference(own, other, half))
+    truth = sum(one.value for one in naive) / 300
+    covered = [sum(e.low <= truth <= e.high for e in some) / 300 for some in (naive, wider)]
+    assert covered[0] < 0.86
+    assert covered[1] > 0.9

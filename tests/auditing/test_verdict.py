@@ -21,7 +21,10 @@ def figures(reliance=0.0, low=None, high=None, own=0.9, chance=0.5, **changed) -
         "as_is": about(0.9), "own": about(own), "other": about(own - reliance),
         "reliance": Estimate(reliance, low, high, 200), "gone": about(0.5), "alone": about(0.5),
         "own_by_chance": chance, "gone_by_chance": 0.5, "alone_by_chance": 0.5,
-        "unchanged": None, "unchanged_by_chance": None, "attention": None, "area": 0.3,
+        "as_is_over_chance": about(0.9 - chance), "own_over_chance": about(own - chance),
+        "other_over_chance": about(own - reliance - chance),
+        "unchanged": None, "unchanged_by_chance": None, "attention": None,
+        "attention_by_chance": None, "area": 0.3,
     }  # fmt: skip
     return Figures(**(usual | changed))
 
@@ -49,10 +52,15 @@ def test_the_word_is_what_the_whole_interval_carries(low, high, word):
 def test_no_word_where_nothing_was_measured_or_nothing_could_turn():
     assert word_for(figures(reliance=0, own=0.51, chance=0.5), 0.1) == "unclear"
     assert word_for(figures(reliance=0.05, own=0.57, chance=0.5), 0.1) == "unclear"
-    nothing = figures(own_by_chance=None)
-    nothing = Figures(**(vars(nothing) | {"own": None, "other": None, "reliance": None}))
+    none = ("own", "other", "reliance", "own_by_chance", "own_over_chance", "other_over_chance")
+    nothing = Figures(**(vars(figures()) | dict.fromkeys(none)))
     assert word_for(nothing, 0.1) == "unmeasured"
     assert class_verdict("cat", nothing, 0.1).sentence.startswith("Not measured: too few photos")
+
+
+def test_a_reliance_that_is_sure_is_told_though_the_answers_are_no_better_than_chance():
+    assert word_for(figures(0.3, own=0.51, chance=0.5), 0.1) == "relies"
+    assert word_for(figures(0.15, 0.05, 0.25, own=0.51, chance=0.5), 0.1) == "leans"
 
 
 def test_a_sentence_has_the_figures_and_the_ends_of_the_interval():
@@ -118,5 +126,6 @@ def test_cautions():
     text = " ".join(told)
     for words in ("2 of 10 photos show", "The masks are boxes", "take 70", "cut out and pasted"):
         assert words in text
-    [wrong] = cautions(figures(as_is=Estimate(0.5, 0.45, 0.55, 200)), 0.0, photos=10, apart=10)
+    chance = Estimate(0.0, -0.05, 0.05, 200)
+    [wrong] = cautions(figures(as_is_over_chance=chance), 0.0, photos=10, apart=10)
     assert "model.outputs" in wrong

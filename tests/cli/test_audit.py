@@ -14,6 +14,8 @@ import torch
 from PIL import Image
 
 from causalogit.cli.main import main
+from causalogit.config import RunConfig, config_to_dict
+from causalogit.train.checkpoint import save_checkpoint
 from tests.auditing.conftest import make_samples
 from tests.auditing.test_checkpoint import write_onnx
 from tests.devices import needs_gpu
@@ -88,6 +90,28 @@ def test_a_run_of_ours_on_its_own_test_set(tmp_path, capsys):
     assert found["overall"]["as_is"]["value"] == pytest.approx(row["last"]["accuracy/test_mean"])
     assert found["verdict"]["word"] == "relies"  # on the colour, which goes with the digits
     assert found["object_name"] == "digit"
+
+
+OF_A_RUN = "checkpoint of a run, which"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data.image_size", "24"], "are given, but no data.source: give the folder"),
+        (["--data.mask_path", "masks"], "are given, but no data.source: give the folder"),
+        (["--model.outputs", "[a,b]"], f"options of the model are given, but .* {OF_A_RUN} says"),
+        ([*PHOTOS, "--model.mean", "[0.5]", "--model.std", "[0.2]"], f"{OF_A_RUN} holds its own"),
+    ],
+)
+def test_options_that_a_run_of_ours_would_not_listen_to_are_refused(
+    folder, capsys, arguments, message
+):
+    run = RunConfig(method="erm", model="cnn")
+    state = {"config": config_to_dict(run), "model": {}, "epoch": 1}
+    save_checkpoint(folder / "last.ckpt", state)
+    assert main(["audit", "last.ckpt", *QUICK, *arguments]) == 1
+    assert re.search(message, " ".join(capsys.readouterr().err.split()))
 
 
 @needs_gpu

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from torch.utils.data import DataLoader, TensorDataset
 
 from causalogit.cli.parser import build_parser, with_preset_files
 from causalogit.models import LeNet
 
 README = Path(__file__).parents[2] / "README.md"
+SCALE = README.parent / "docs" / "scale.md"
 
 
 def blocks(language: str) -> list[str]:
@@ -62,3 +65,22 @@ def test_commands_are_understood(line, tmp_path):
 def test_local_links_lead_somewhere():
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README.read_text()):
         assert (README.parent / target).exists(), target
+
+
+def trainings_together():
+    """Commands of docs/scale.md that several processes run, as words."""
+    text = SCALE.read_text().replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if "torchrun" in line and "train --config" in line]
+    manifest = yaml.safe_load(re.search(r"command: (\[torchrun.*?\])", text, re.DOTALL)[1])
+    return [*map(shlex.split, lines), manifest]
+
+
+@pytest.mark.parametrize(("number", "processes"), [(0, 4), (1, 2 * 4), (2, 2 * 4)])
+def test_trainings_on_several_processes_have_what_they_need(number, processes):
+    words = trainings_together()[number]
+    line = words[words.index("causalogit") + 1 :]
+    config = build_parser().parse_args(with_preset_files(line)).train
+    assert config.data.path
+    assert config.data.mask_path
+    assert config.optimizer.batch_size % processes == 0
+    assert config.clp.meta_batch_size % processes == 0

@@ -16,7 +16,7 @@ from causalogit.fixing.compare import (
     reliance_change,
 )
 from causalogit.fixing.result import Change, Gap, GroupChange
-from causalogit.fixing.verdict import gap_sentence, outcome_of
+from causalogit.fixing.verdict import gap_sentence, outcome_of, reliance_sentence
 from tests.auditing.conftest import Reads, make_samples
 
 
@@ -131,6 +131,59 @@ CLOSED, GREW, OPEN = (
 def test_the_outcome_is_what_the_intervals_carry(audits, reliance, gap, words, expected):
     before, after = (word(one, name) for one, name in zip(audits, words, strict=True))
     assert outcome_of(before, after, LEVEL, reliance, gap).word == expected
+
+
+@pytest.mark.parametrize(
+    ("worst", "reliance", "average", "expected"),
+    [
+        ((0.5, 0.45), LEFT, (0.95, 0.6), "mixed"),  # levelled down
+        ((0.5, 0.45), FELL, (0.95, 0.6), "mixed"),
+        ((0.5, 0.52), FELL, (0.95, 0.6), "mixed"),
+        ((0.5, 0.75), FELL, (0.95, 0.9), "fixed"),
+        ((0.5, 0.75), LEFT, (0.95, 0.9), "better"),
+    ],
+)
+def test_a_gap_is_not_closed_by_an_average_that_comes_down(
+    audits, worst, reliance, average, expected
+):
+    after = "does_not" if reliance is FELL else "relies"
+    first, last = word(audits[0], "relies"), word(audits[1], after)
+    group = GroupChange("cow", "beach", change(*worst, -1, 1))
+    gaps = [a - w for a, w in zip(average, worst, strict=True)]
+    less = Estimate(gaps[0] - gaps[1], gaps[0] - gaps[1] - 0.05, gaps[0] - gaps[1] + 0.05, 200)
+    gap = Gap(*gaps, less, group, group, (group,), known=True)
+    fall = average[1] - average[0]
+    told = outcome_of(first, last, change(*average, fall - 0.03, fall + 0.03), reliance, gap)
+    assert told.word == expected
+    assert ("came down" in told.headline) == (expected == "mixed")
+    risen = worst[1] > worst[0]
+    assert told.last.endswith("only because the average came down.") != risen
+
+
+def test_a_fall_for_which_nothing_was_won_is_no_change_by_chance(audits):
+    first, last = (word(one, "relies") for one in audits)
+    told = outcome_of(first, last, change(0.9, 0.8, -0.13, -0.07), LEFT, OPEN)
+    assert told.word == "worse"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words", "expected", "told"),
+    [
+        (-0.3, -0.02, ("relies", "does_not"), "fixed", "away from the class that it speaks for; now"
+         " 2 do: 23 to 33 fewer."),
+        (-0.1, -0.4, ("leans", "relies"), "worse", "speaks for; now 40 do: 25 to 35 more."),
+        (-0.1, 0.4, ("leans", "relies"), "worse", "now 40 do, but to the class that it"),
+        (-0.02, -0.4, ("does_not", "relies"), "worse", "now 40 do, but away from the class"),
+        (0.3, -0.02, ("relies", "does_not"), "fixed", "before; now 0 do: 27 to 37 fewer."),
+    ],
+)  # fmt: skip
+def test_answers_that_turned_away_from_the_background_are_compared_by_size(
+    audits, before, after, words, expected, told
+):
+    first, last = (word(one, name) for one, name in zip(audits, words, strict=True))
+    moved = change(before, after, after - before - 0.05, after - before + 0.05)
+    assert outcome_of(first, last, LEVEL, moved, None).word == expected
+    assert told in reliance_sentence(moved)
 
 
 def test_an_answer_that_never_changes_is_no_success(audits):

@@ -11,9 +11,11 @@ from safetensors.torch import load_file, save_file
 from torchvision.models import get_model
 
 from causalogit.auditing import ModelConfig
-from causalogit.fixing.export import user_state, write_model, write_weights
+from causalogit.config import RunConfig, config_to_dict
+from causalogit.fixing.export import user_state, write_model, write_onnx, write_weights
 from causalogit.fixing.start import align, read_start
 from causalogit.models import Normalized, build_model
+from causalogit.train.checkpoint import save_checkpoint
 
 TIMM = "test_resnet"
 VISION = "torchvision:mobilenet_v3_small"
@@ -61,7 +63,8 @@ def test_from_a_file_through_training_s_model_and_back(
     with torch.no_grad():
         for parameter in training.parameters():
             parameter.add_(0.01 * torch.randn_like(parameter))
-    card = write_model(tmp_path, training, name, classes, aligned.order, photos, onnx=True)
+    card = write_model(tmp_path, training, name, classes, aligned.order, photos)
+    card = write_onnx(tmp_path, training, card, photos)
     assert card["classes"] == list(outputs)
     again = make().eval()
     again.load_state_dict(load_file(tmp_path / "model.safetensors"), strict=True)
@@ -90,9 +93,7 @@ def test_outputs_that_no_photo_is_of_are_left_out(tmp_path, photos):
     assert aligned.left_out == 3
     whole = Normalized(home, *aligned.start.normalisation(3))
     torch.testing.assert_close(aligned.start.whole(photos), whole(photos)[:, [3, 1]])
-    card = write_model(
-        tmp_path, aligned.start.whole, TIMM, ("b", "d"), aligned.order, photos, False
-    )
+    card = write_model(tmp_path, aligned.start.whole, TIMM, ("b", "d"), aligned.order, photos)
     assert card["classes"] == ["b", "d"]
     two = timm.create_model(TIMM, num_classes=2).eval()
     two.load_state_dict(load_file(tmp_path / "model.safetensors"), strict=True)
@@ -105,8 +106,31 @@ def test_a_model_of_ours_that_no_mean_was_taken_from_stays_so(tmp_path, photos):
     )
     aligned = start_of(tmp_path / "home.safetensors", "cnn", ("a", "b", "c"), photos)
     assert aligned.start.normalisation(3) == ((), ())
-    card = write_model(tmp_path, home, "cnn", ("a", "b", "c"), aligned.order, photos, False)
+    card = write_model(tmp_path, home, "cnn", ("a", "b", "c"), aligned.order, photos)
     assert card["input"]["mean"] is None
+
+
+@pytest.mark.parametrize(
+    ("given", "outputs"), [((), ("dog", "cat")), (("cat", "dog"), ("cat", "dog"))]
+)
+def test_a_checkpoint_of_ours_is_aligned_by_the_names_of_its_classes(
+    tmp_path, photos, given, outputs
+):
+    home = build_model("cnn", 2, 3, seed=1).eval()
+    run = RunConfig(method="erm", model="cnn")
+    save_checkpoint(
+        tmp_path / "last.ckpt",
+        {
+            "config": config_to_dict(run),
+            "class_names": ["dog", "cat"],
+            "model": home.state_dict(),
+            "epoch": 1,
+        },
+    )
+    start = read_start(str(tmp_path / "last.ckpt"), ModelConfig(outputs=given), own_data=False)
+    aligned = align(start, ("cat", "dog"), photos)
+    places = [outputs.index(name) for name in ("cat", "dog")]
+    torch.testing.assert_close(aligned.start.whole(photos), home(photos)[:, places])
 
 
 def test_weights_that_answer_otherwise_are_not_passed_off(tmp_path, photos, monkeypatch):
@@ -114,4 +138,4 @@ def test_weights_that_answer_otherwise_are_not_passed_off(tmp_path, photos, monk
     other = build_model("cnn", 3, 3, seed=2).state_dict()
     monkeypatch.setattr("causalogit.fixing.export.load_file", lambda _: other)
     with pytest.raises(ValueError, match="does not answer like the trained model"):
-        write_model(tmp_path, home, "cnn", ("a", "b", "c"), torch.arange(3), photos, False)
+        write_model(tmp_path, home, "cnn", ("a", "b", "c"), torch.arange(3), photos)

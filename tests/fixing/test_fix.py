@@ -186,6 +186,20 @@ def test_a_stopped_fix_goes_on_and_ends_alike(folder, monkeypatch):
     assert one == other
 
 
+def test_a_network_that_onnx_cannot_express_costs_nothing_else(folder, monkeypatch, capsys):
+    def fails(*_, **__):
+        raise RuntimeError("Unsupported operator aten::foo")
+
+    monkeypatch.setattr(torch.onnx, "export", fails)
+    assert run("discs:make", *MASKS, *PLAIN, "--onnx", "true") == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert "(Unsupported operator aten::foo); everything else is there: leave onnx out" in told
+    card = json.loads((folder / "fix" / "model.json").read_text())
+    assert "onnx" not in card
+    assert found(folder)["model"] == card
+    assert (folder / "fix" / "fix.html").is_file()
+
+
 def test_a_second_one_at_once_is_refused_before_it_reads_anything(folder, capsys):
     with alone_in(folder / "fix", "fixing a classifier"):
         assert run("nothing:here", *MASKS) == 1

@@ -56,6 +56,8 @@ def test_folder_holds_everything(tiny, tmp_path):
     assert torch.__version__.startswith(environment["packages"]["torch"])
     assert set(row) == ROW_KEYS
     assert json.loads(folder.results.read_text()) == {"runs": [row]}
+    names = ["0 or 1", "2 or 3", "4 or 5", "6 or 7", "8 or 9"]
+    assert all(load_checkpoint(file)["class_names"] == names for file in folder.path.glob("*.ckpt"))
     with (folder.path / "metrics.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert [line["epoch"] for line in lines] == ["1.0", "2.0", "3.0"]

@@ -69,10 +69,12 @@ def load_subject(place: str, config: ModelConfig, device: torch.device) -> Subje
     elif config.architecture is not None:
         subject = _weights(path, config, device)
     elif path.suffix == ".ckpt":
-        module, run = load_classifier(path, remedy=_OURS_OR_NAMED)
+        require_own_input(path, config)
+        module, run, names = load_classifier(path, remedy=_OURS_OR_NAMED)
         subject = replace(
             of_module(module.to(device), name=f"{run.method}, {run.model}"),
             size=run.data.image_size,
+            outputs=names,
         )
     elif path.suffix == ".pt2":
         subject = read_exported(path, config, device)
@@ -84,7 +86,20 @@ def load_subject(place: str, config: ModelConfig, device: torch.device) -> Subje
             f"{path} holds weights alone: say what they belong to with model.architecture, a model "
             "of timm (resnet18) or of torchvision (torchvision:resnet18)"
         )
-    return replace(subject, outputs=output_names(config.outputs))
+    return replace(subject, outputs=output_names(config.outputs) or subject.outputs)
+
+
+def require_own_input(path: Path, config: ModelConfig) -> None:
+    """Refuse a normalisation for a checkpoint of a run, which holds its own.
+
+    Raises:
+        ValueError: the config has one.
+    """
+    if config.mean:
+        raise ValueError(
+            f"model.mean and model.std are given, but {path} is a checkpoint of a run, which holds "
+            "its own: leave them out"
+        )
 
 
 def _weights(path: Path, config: ModelConfig, device: torch.device) -> Subject:

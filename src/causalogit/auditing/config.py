@@ -16,7 +16,8 @@ class ModelConfig(Section, prefix="model."):
         architecture: what a file of weights belongs to: a model of timm by its name, such as
             "resnet18", "torchvision:NAME", or "module:function" of your own.
         outputs: names of the classifier's outputs in their order, as [cat,dog] or cat,dog, or one
-            text file with a name a line; empty for the photos' classes in alphabetical order.
+            text file with a name a line; empty for those that a checkpoint of ours holds, and for
+            the photos' classes in alphabetical order of any other.
         mean: of the channels, subtracted from photos in [0, 1]; empty for what the architecture is
             known to need, and nothing where it is not known.
         std: of the channels, divided by, with `mean`.

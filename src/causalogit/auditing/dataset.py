@@ -67,13 +67,9 @@ class _Items:
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
         first = dataset[0]
-        if not isinstance(first, (tuple, list)) or len(first) < 2 or not _is_photo(first[0]):
-            raise ValueError(
-                "an item of the data set must be (photo, label) or (photo, label, mask), the photo "
-                f"a float tensor (K, H, W); its first is {_kinds(first)}"
-            )
+        self.has_masks = isinstance(first, (tuple, list)) and len(first) > 2
+        self._check_kinds(0, first)
         self.shape: tuple[int, int, int] = tuple(first[0].shape)
-        self.has_masks = len(first) > 2
 
     def __len__(self) -> int:
         return len(self._dataset)
@@ -81,6 +77,7 @@ class _Items:
     def read(self, index: Tensor) -> Pixels:
         items = [self._dataset[place] for place in index.tolist()]
         for place, item in zip(index.tolist(), items, strict=True):
+            self._check_kinds(place, item)
             photo = item[0]
             if photo.shape != self.shape:
                 raise ValueError(
@@ -97,10 +94,21 @@ class _Items:
                     f"the mask of photo {place} has the shape {tuple(item[2].shape)}, the photo "
                     f"{self.shape}: resize masks like their photos"
                 )
-        photos = torch.stack([item[0] for item in items])
+        photos = torch.stack([item[0] for item in items]).float()  # weights are single precision
         if not self.has_masks:
             return photos, None
         return photos, torch.stack([item[2].reshape(1, *self.shape[1:]) for item in items]).float()
+
+    def _check_kinds(self, place: int, item: Any) -> None:
+        least = 3 if self.has_masks else 2
+        whole = isinstance(item, (tuple, list)) and len(item) >= least and _is_photo(item[0])
+        if whole and (not self.has_masks or isinstance(item[2], Tensor)):
+            return
+        raise ValueError(
+            "every item of the data set must be (photo, label) or every one (photo, label, mask), "
+            "the photo a float tensor (K, H, W), the mask a tensor (1, H, W) or (H, W); number "
+            f"{place} is {_kinds(item)}"
+        )
 
 
 def _is_photo(value: object) -> bool:

@@ -6,12 +6,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import isnan
 
+import torch
 from torch import Tensor
 
 from causalogit.auditing.discover import Discovered
 from causalogit.auditing.measure import Measured
 from causalogit.auditing.result import Figures, GroupResult, Groups, SmallGroup
-from causalogit.auditing.statistics import agreement_by_chance, mean, paired_difference, share
+from causalogit.auditing.statistics import (
+    Estimate,
+    agreement_by_chance,
+    half_by_sources,
+    mean,
+    over_chance,
+    paired_difference,
+    share,
+)
 
 FEWEST = 10
 """Photos of a class on one kind of background from which on they count as a group."""
@@ -28,18 +37,24 @@ def figures_of(measured: Measured, inside: Tensor, chosen: Tensor) -> Figures:
         chosen: `(N,)` bool, some photos at least.
     """
     m, labels = measured, measured.labels
-    swapped, apart = chosen & m.swapped, chosen & m.apart
+    swapped, apart, looked = chosen & m.swapped, chosen & m.apart, chosen & ~inside.isnan()
     own, other = ((a == labels)[swapped] for a in (m.own, m.other))
+    sources = torch.stack([m.donors.own, m.donors.other], 1)[swapped]
 
     def by_chance(some: Tensor, every: Tensor, answers: Tensor) -> float | None:
         """Chance keeps these labels, and what the classifier says of photos of any class."""
         return agreement_by_chance(labels[some], answers[every]) if some.any() else None
 
+    def beyond(every: Tensor, answers: Tensor) -> Estimate | None:
+        return over_chance(labels[every], answers[every], chosen[every])
+
     return Figures(
         as_is=share((m.as_is == labels)[chosen]),
         own=share(own),
         other=share(other),
-        reliance=paired_difference(own, other),
+        reliance=paired_difference(
+            own, other, half_by_sources(own.long() - other.long(), labels[swapped], sources)
+        ),
         gone=share((m.gone == labels)[apart]),
         alone=share((m.alone == labels)[apart]),
         own_by_chance=by_chance(swapped, m.swapped, m.own),
@@ -49,7 +64,11 @@ def figures_of(measured: Measured, inside: Tensor, chosen: Tensor) -> Figures:
         unchanged_by_chance=agreement_by_chance(m.as_is[apart], m.gone[m.apart])
         if apart.any()
         else None,
+        as_is_over_chance=beyond(m.labels >= 0, m.as_is),
+        own_over_chance=beyond(m.swapped, m.own),
+        other_over_chance=beyond(m.swapped, m.other),
         attention=mean(inside[chosen]),
+        attention_by_chance=m.area[looked].mean().item() if looked.sum() > 1 else None,
         area=m.area[chosen].mean().item(),
     )
 

@@ -64,7 +64,8 @@ def labels_in_outputs(
     if strangers:
         raise ValueError(
             f"no output of the classifier is named {_some(strangers)} like a class of the photos; "
-            f"its outputs are {_some(outputs)}: give both the same names"
+            f"its outputs are {_some(outputs)}: give both the same names (those of the outputs are "
+            "set with model.outputs)"
         )
     return torch.tensor([places[name] for name in class_names])[labels], tuple(outputs)
 

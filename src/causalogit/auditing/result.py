@@ -38,11 +38,16 @@ class Figures:
         alone: the same, on the background alone, which shows not even an outline.
         own_by_chance, gone_by_chance, alone_by_chance: what these answers would reach if they knew
             nothing of the photo.
+        as_is_over_chance, own_over_chance, other_over_chance: recall, every class counting the
+            same, beyond that of answers that know nothing of the photo: whether they know anything
+            is told by these, as in a set of one large class chance alone is right most of the time.
         unchanged: share of answers that stay when the object is gone.
         unchanged_by_chance: what two answers that know nothing of each other would reach.
-        attention: share of the attention that lies on the object.
-        area: part of the photo that the object takes, on average; the attention of a classifier
-            that looks everywhere alike.
+        attention: share of the attention that lies on the object, of the photos that it was mapped
+            on.
+        attention_by_chance: that of a classifier that looks everywhere alike: the part that the
+            object takes of the same photos, on average.
+        area: part of the photo that the object takes, on average.
     """
 
     as_is: Estimate | None
@@ -54,9 +59,13 @@ class Figures:
     own_by_chance: float | None
     gone_by_chance: float | None
     alone_by_chance: float | None
+    as_is_over_chance: Estimate | None
+    own_over_chance: Estimate | None
+    other_over_chance: Estimate | None
     unchanged: Estimate | None
     unchanged_by_chance: float | None
     attention: Estimate | None
+    attention_by_chance: float | None
     area: float
 
 

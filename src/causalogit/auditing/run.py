@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -28,15 +29,16 @@ from causalogit.auditing.outputs import labels_in_outputs, output_names
 from causalogit.auditing.photos import digest_of, file_names, require_masks
 from causalogit.auditing.pictures import take_pictures
 from causalogit.auditing.result import Audit, ClassResult
-from causalogit.auditing.segmented import segmented
-from causalogit.auditing.subject import Subject, of_module
+from causalogit.auditing.segmented import bits_of, segmented
+from causalogit.auditing.subject import Subject, answers_digest, of_module
 from causalogit.auditing.verdict import cautions, class_verdict, overall_verdict
 from causalogit.data import Samples
 from causalogit.masks import Segmenter
 from causalogit.models import Normalized
 from causalogit.train.environment import describe_environment
 
-_FORMAT = 2  # of the journal's results
+_FORMAT = 3  # of the journal's results
+_LOOKED_AT = 8  # photos that tell classifiers and segmenters apart
 
 
 def audit(
@@ -81,7 +83,7 @@ def audit(
     subject = model if isinstance(model, Subject) else _subject(model, config)
     count = subject.answer(samples.images.read(torch.arange(1))[0]).shape[1]
     labels, names = labels_in_outputs(samples.labels, samples.class_names, subject.outputs, count)
-    key = _key(subject, samples, labels, config) if progress else {}
+    key = _key(subject, samples, labels, segmenter, config) if progress else {}
     images, size = samples.images, config.batch_size
     with Journal(progress, key) as journal:
         if segmenter is not None:
@@ -155,12 +157,26 @@ def _classes(
     return tuple(results)
 
 
-def _key(subject: Subject, samples: Samples, labels: Tensor, config: AuditConfig) -> dict[str, Any]:
-    """What the answers depend on."""
+def _key(
+    subject: Subject,
+    samples: Samples,
+    labels: Tensor,
+    segmenter: Segmenter | None,
+    config: AuditConfig,
+) -> dict[str, Any]:
+    """What the answers depend on; code of classifier and segmenter by what it makes of photos."""
+    count = len(labels)
+    some = torch.linspace(0, count - 1, min(_LOOKED_AT, config.batch_size, count)).round().long()
+    masks = "the photos' own"  # which are a part of the photos' digest
+    if segmenter is not None:
+        bits = bits_of(samples.images, segmenter, some).numpy().tobytes()
+        masks = hashlib.blake2b(bits, digest_size=16).hexdigest()
     return {
         "format": _FORMAT,
         "classifier": subject.fingerprint,
+        "answers": answers_digest(subject, samples.images.read(some)[0]),
         "photos": digest_of(samples.images, labels, config.batch_size),
+        "masks": masks,
         "segmenter": [config.segmenter, config.segmenter_path],
         "batch_size": config.batch_size,
         "seed": config.seed,

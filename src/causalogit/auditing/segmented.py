@@ -55,17 +55,26 @@ def segmented(
     """
 
     def find(some: Tensor) -> Rows:
-        photos, _ = images.read(some)
-        with torch.no_grad():
-            masks = segmenter(photos)
-        wanted = (len(some), 1, *images.shape[1:])
-        if masks.shape != wanted:
-            raise ValueError(
-                f"the segmenter gives masks of shape {tuple(masks.shape)} for photos of shape "
-                f"{tuple(photos.shape)}: {wanted} is wanted"
-            )
-        on = (masks >= 0.5).flatten(1).cpu().numpy()
-        return {"bits": torch.from_numpy(numpy.packbits(on, axis=1))}
+        return {"bits": bits_of(images, segmenter, some)}
 
     places = torch.arange(len(images))
     return Segmented(images, journal.rows("masks", places, batch_size, find, on_step)["bits"])
+
+
+def bits_of(images: Images, segmenter: Segmenter, places: Tensor) -> Tensor:
+    """What a segmenter finds in the photos at `places` `(B,)`, as bits `(B, bytes)`.
+
+    Raises:
+        ValueError: it gives masks of another shape than the photos'.
+    """
+    photos, _ = images.read(places)
+    with torch.no_grad():
+        masks = segmenter(photos)
+    wanted = (len(places), 1, *images.shape[1:])
+    if masks.shape != wanted:
+        raise ValueError(
+            f"the segmenter gives masks of shape {tuple(masks.shape)} for photos of shape "
+            f"{tuple(photos.shape)}: {wanted} is wanted"
+        )
+    on = (masks >= 0.5).flatten(1).cpu().numpy()
+    return torch.from_numpy(numpy.packbits(on, axis=1))

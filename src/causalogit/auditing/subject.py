@@ -22,7 +22,8 @@ class Subject:
     Attributes:
         name: shown.
         forward: photos `(B, K, H, W)` in [0, 1] to logits or probabilities `(B, C)`.
-        fingerprint: differs between two classifiers that answer differently.
+        fingerprint: of its file, or of its kind and weights; two classifiers that differ in their
+            code alone may have the same, see `answers_digest`.
         input: what becomes of a photo before the classifier sees it, in words.
         module: what attention and features are taken from; None where there is none (ONNX).
         outputs: names of its C outputs; None for those of the photos' classes.
@@ -44,18 +45,29 @@ class Subject:
         """Logits `(B, C)` on the CPU, of photos `(B, K, H, W)` in [0, 1].
 
         Raises:
-            ValueError: the classifier does not take such photos, or what it gives is no logits.
+            ValueError: the classifier does not take such photos, it finds no memory for them, or
+                what it gives is no logits.
         """
         try:
             with nullcontext() if self.module is None else eval_mode(self.module):
                 outputs = self.forward(photos.to(self.device))
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise ValueError(
+                f"{self.name} finds no memory for photos of shape {tuple(photos.shape)} "
+                f"({one_line(error)}): give a smaller batch_size, or another device"
+            ) from error
         except Exception as error:  # of a user's own code
             raise ValueError(
                 f"{self.name} does not take photos of shape {tuple(photos.shape)} "
-                f"({type(error).__name__}: {one_line(error)}): set data.image_size to "
-                f"{self.size or 'its number of pixels'}"
+                f"({type(error).__name__}: {one_line(error)}): {self._remedy(photos)}"
             ) from error
         return _logits(outputs, self.name, len(photos))
+
+    def _remedy(self, photos: Tensor) -> str:
+        """What to do where the classifier does not take these photos."""
+        if self.size is not None and photos.shape[-1] != self.size:
+            return f"set data.image_size to {self.size}"
+        return "give photos of the size and the channels that it was made for, or mend its forward"
 
 
 def of_module(
@@ -76,6 +88,21 @@ def fingerprint(module: nn.Module) -> str:
             flat = value.detach().cpu().contiguous().flatten()
             digest.update(flat.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def answers_digest(subject: Subject, photos: Tensor) -> str:
+    """Differs between classifiers that answer photos `(B, K, H, W)` differently, for any cause.
+
+    Of the logits of a photo three digits are kept of two figures, so that it is the same for the
+    same classifier however the machine adds them up.
+    """
+    logits = subject.answer(photos)
+    tops, answers = logits.max(1)
+    figures = zip(
+        answers.tolist(), tops.tolist(), logits.std(1, correction=0).tolist(), strict=True
+    )
+    told = ", ".join(f"{answer} {top:.3g} {spread:.3g}" for answer, top, spread in figures)
+    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
 
 
 def texture_layer(subject: Subject, photos: Tensor) -> nn.Conv2d | None:

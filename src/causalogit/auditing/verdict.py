@@ -23,20 +23,19 @@ def word_for(figures: Figures, threshold: float) -> Word:
     """What the interval of the reliance carries.
 
     "relies" and "does_not": all of it is beyond the threshold, or below; "leans": it reaches over
-    the threshold, but not down to no effect at all; "unclear": it holds both, or there is nothing
-    that could turn, since the answers are no better than chance where the background helps, or so
-    little better that they are not where it hinders. An effect below zero is one as well: answers
-    that turn away from what the background alone speaks for.
+    the threshold, but not down to no effect at all; "unclear": it holds both, or it is below, but
+    there is nothing that could turn, since the answers are no better than chance where the
+    background helps, or so little better that they are not where it hinders. An effect below zero
+    is one as well: answers that turn away from what the background alone speaks for.
     """
     reliance = figures.reliance
     if reliance is None:
         return "unmeasured"
-    if answers_blindly(figures):
-        return "unclear"
     if reliance.low >= threshold or reliance.high <= -threshold:
         return "relies"
     if -threshold < reliance.low and reliance.high < threshold:
-        return "unclear" if _little_to_turn(figures, threshold) else "does_not"
+        blind = answers_blindly(figures) or _little_to_turn(figures, threshold)
+        return "unclear" if blind else "does_not"
     return "leans" if reliance.low > 0 or reliance.high < 0 else "unclear"
 
 
@@ -60,7 +59,7 @@ def class_verdict(name: str, figures: Figures, threshold: float) -> Verdict:
     elif answers_blindly(figures) or _little_to_turn(figures, threshold):
         text = (
             f"Cannot be told: {compared}, and chance alone would reach "
-            f"{percent(figures.own_by_chance or 0)}."
+            f"{percent(_by_chance(figures))}."
         )
     else:
         text = (
@@ -87,8 +86,13 @@ def overall_verdict(figures: Figures, classes: Sequence[ClassResult], threshold:
 
 def answers_blindly(figures: Figures) -> bool:
     """Whether the answers are no better than chance where the background speaks for them."""
-    own, chance = figures.own, figures.own_by_chance
-    return own is not None and chance is not None and own.low <= chance
+    return figures.own_over_chance is not None and figures.own_over_chance.low <= 0
+
+
+def _by_chance(figures: Figures) -> float:
+    """What chance alone would reach of one class, on the background that speaks for it."""
+    own, beyond = figures.own, figures.own_over_chance
+    return 0.0 if own is None or beyond is None else max(0.0, own.value - beyond.value)
 
 
 def _little_to_turn(figures: Figures, threshold: float) -> bool:
@@ -97,10 +101,10 @@ def _little_to_turn(figures: Figures, threshold: float) -> bool:
     No accusation hangs on it, but an all-clear would: a classifier whose outputs are read in the
     wrong order answers at random whatever the background is.
     """
-    other, chance, reliance = figures.other, figures.own_by_chance, figures.reliance
-    if other is None or chance is None or reliance is None:
+    other, reliance = figures.other_over_chance, figures.reliance
+    if other is None or reliance is None:
         return False
-    return reliance.high < threshold and other.low <= chance
+    return reliance.high < threshold and other.low <= 0
 
 
 def cautions(figures: Figures, boxed: float, photos: int, apart: int) -> tuple[str, ...]:
@@ -113,7 +117,7 @@ def cautions(figures: Figures, boxed: float, photos: int, apart: int) -> tuple[s
         apart: how many have both object and background.
     """
     found = []
-    if figures.as_is is not None and figures.as_is.low <= (figures.alone_by_chance or 0):
+    if figures.as_is_over_chance is not None and figures.as_is_over_chance.low <= 0:
         found.append(
             "On the photos as they are, the answers are hardly better than chance. If this "
             "classifier comes from elsewhere: is the order of its outputs right (model.outputs), "

@@ -10,7 +10,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from causalogit.auditing import Audit, AuditConfig, Estimate, Subject
+from causalogit.auditing import (
+    Audit,
+    AuditConfig,
+    Estimate,
+    ModelConfig,
+    PhotosConfig,
+    Subject,
+)
 from causalogit.auditing import audit as run_audit
 from causalogit.auditing.checkpoint import load_subject
 from causalogit.auditing.journal import key_of
@@ -81,6 +88,7 @@ def _inputs(
                 "which photos? Give data.source, a folder CLASS/PHOTO or a table; only a "
                 "checkpoint of a run (.ckpt) names its own"
             )
+        _require_no_more(config, classifier)
         model, run, data = load_model(Path(classifier))
         samples = from_run(data, split or "test")
         subject = of_module(model.to(device), name=f"{run.method}, {run.model}")
@@ -88,6 +96,24 @@ def _inputs(
     subject = load_subject(classifier, config.model, device)
     samples = from_source(config.data, subject.size)
     return subject, samples, config.data.source + (f", {split}" if split else "")
+
+
+def _require_no_more(config: AuditConfig, classifier: str) -> None:
+    """Refuse options that a checkpoint on its own run's data would not listen to.
+
+    Raises:
+        ValueError: there are some.
+    """
+    if config.data != PhotosConfig(split=config.data.split):
+        raise ValueError(
+            "options of the data are given, but no data.source: give the folder CLASS/PHOTO or the "
+            "table as well; without it a checkpoint's own run says all of its data but data.split"
+        )
+    if config.model != ModelConfig():
+        raise ValueError(
+            f"options of the model are given, but {classifier} is a checkpoint of a run, which "
+            "says itself how it is read: leave them out, or give the data.source of other photos"
+        )
 
 
 def _segmenter(config: AuditConfig) -> Segmenter | None:
@@ -146,7 +172,7 @@ def classes_table(found: Audit) -> Table:
             *(_whole(e) for e in (figures.as_is, figures.own, figures.other)),
             _told(figures.reliance),
             _beside(figures.gone, figures.gone_by_chance),
-            _beside(figures.attention, figures.area),
+            _beside(figures.attention, figures.attention_by_chance),
         )
     return table
 

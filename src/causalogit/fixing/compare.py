@@ -10,7 +10,12 @@ from torch import Tensor
 
 from causalogit.auditing import Audit, Estimate
 from causalogit.auditing.figures import FEWEST
-from causalogit.auditing.statistics import mean_difference, paired_difference, share
+from causalogit.auditing.statistics import (
+    half_by_sources,
+    mean_difference,
+    paired_difference,
+    share,
+)
 from causalogit.fixing.result import Change, ClassChange, Gap, GroupChange
 
 _DRAWS = 4000
@@ -35,15 +40,22 @@ def reliance_change(before: Audit, after: Audit, chosen: Tensor | None = None) -
     The difference is that of the photos that both audits have put on other backgrounds.
     """
     every = torch.ones(before.photos, dtype=torch.bool) if chosen is None else chosen
-    turns, values = [], []
+    names = before.per_photo["label"]
+    labels = torch.tensor([list(dict.fromkeys(names)).index(name) for name in names])
+    turns, values, sources = [], [], []
     seen = every.clone()
     for own in (before, after):
         swapped = torch.tensor([a is not None for a in own.per_photo["own_background"]])
         right = [_right(own, f"{name}_background") for name in ("own", "other")]
         turns.append(right[0].long() - right[1].long())
-        values.append(paired_difference(*(r[every & swapped] for r in right)))
+        sources.append(_sources(own))
+        some = every & swapped
+        half = half_by_sources(turns[-1][some], labels[some], sources[-1][some])
+        values.append(paired_difference(right[0][some], right[1][some], half))
         seen &= swapped
-    difference = mean_difference((turns[1] - turns[0])[seen])
+    moved = (turns[1] - turns[0])[seen]
+    half = half_by_sources(moved, labels[seen], torch.cat(sources, 1)[seen])
+    difference = mean_difference(moved, half)
     if values[0] is None or values[1] is None or difference is None:
         return None
     return Change(values[0], values[1], difference)
@@ -128,6 +140,12 @@ def _right(audit: Audit, answers: str) -> Tensor:
     labels = audit.per_photo["label"]
     given = audit.per_photo[answers]
     return torch.tensor([said == label for said, label in zip(given, labels, strict=True)])
+
+
+def _sources(audit: Audit) -> Tensor:
+    """Places of the photos whose backgrounds each photo was seen on, `(N, 2)`; -1 without."""
+    columns = (audit.per_photo[f"{name}_background_from"] for name in ("own", "other"))
+    return torch.tensor([[-1 if p is None else p for p in column] for column in columns]).T
 
 
 def _cells(before: Tensor, after: Tensor) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -58,9 +58,8 @@ def write_model(
     class_names: Sequence[str],
     order: Tensor,
     photos: Tensor,
-    onnx: bool,
 ) -> dict[str, Any]:
-    """Write `model.safetensors` and `model.json`, and `model.onnx` if wanted.
+    """Write `model.safetensors` and `model.json`.
 
     What was written is read back into a fresh network of the architecture and must give the same
     logits.
@@ -72,36 +71,60 @@ def write_model(
         class_names: C of them, in the order of training.
         order: `(C,)`, class of each output of the user's network.
         photos: some, `(B, K, S, S)` in [0, 1].
-        onnx: write that as well.
 
     Returns:
         The content of `model.json`.
 
     Raises:
-        ValueError: ONNX cannot express the network, or the extra is missing.
+        ValueError: the weights do not answer like the trained classifier.
     """
     module = copy.deepcopy(module).eval()
-    count, channels = len(class_names), photos.shape[1]
-    write_weights(out / WEIGHTS, user_state(module, count, order))
-    network = build_model(architecture, count, channels, seed=0).eval()
-    network.load_state_dict(load_file(out / WEIGHTS))
-    whole = network
-    if isinstance(module, Normalized):
-        mean, std = (value.flatten().tolist() for value in (module.mean, module.std))
-        whole = Normalized(network, mean, std).eval()
+    write_weights(out / WEIGHTS, user_state(module, len(class_names), order))
+    whole = _read_back(out, module, architecture, len(class_names), photos.shape[1])
     with torch.no_grad():
-        expected = module(photos)[:, order]
-        _require_same(whole(photos), expected, out / WEIGHTS)
+        _require_same(whole(photos), module(photos)[:, order], out / WEIGHTS)
     card = _card(whole, architecture, [class_names[place] for place in order.tolist()], photos)
-    if onnx:
-        _write_onnx(out / ONNX, whole, photos, expected)
-        card["onnx"] = {
-            "file": ONNX,
-            "input": f"photos (B, {channels}, {photos.shape[2]}, {photos.shape[3]}) in [0, 1]; "
-            "mean and std are inside",
-        }
     write_json(out / CARD, card)
     return card
+
+
+def write_onnx(
+    out: Path, module: nn.Module, card: Mapping[str, Any], photos: Tensor
+) -> dict[str, Any]:
+    """Write what `write_model` has written as `model.onnx`, too, and name that in `model.json`.
+
+    Args:
+        out: the folder, with all else in it: this may fail.
+        module: the trained classifier, for its normalisation.
+        card: what `write_model` gave.
+        photos: some, `(B, K, S, S)` in [0, 1].
+
+    Returns:
+        The new content of `model.json`.
+
+    Raises:
+        ValueError: ONNX cannot express the network.
+    """
+    shape = tuple(photos.shape[1:])
+    whole = _read_back(out, module, card["architecture"], len(card["classes"]), shape[0])
+    with torch.no_grad():
+        _export(out / ONNX, whole, photos, whole(photos))
+    told = f"photos (B, {', '.join(map(str, shape))}) in [0, 1]; mean and std are inside"
+    card = {**card, "onnx": {"file": ONNX, "input": told}}
+    write_json(out / CARD, card)
+    return card
+
+
+def _read_back(
+    out: Path, module: nn.Module, architecture: str, count: int, channels: int
+) -> nn.Module:
+    """The written weights in a fresh network, normalised as the trained classifier is."""
+    network = build_model(architecture, count, channels, seed=0).eval()
+    network.load_state_dict(load_file(out / WEIGHTS))
+    if not isinstance(module, Normalized):
+        return network
+    mean, std = (value.flatten().tolist() for value in (module.mean, module.std))
+    return Normalized(network, mean, std).eval()
 
 
 def _card(
@@ -162,7 +185,7 @@ def require_onnx() -> None:
         )
 
 
-def _write_onnx(path: Path, whole: nn.Module, photos: Tensor, expected: Tensor) -> None:
+def _export(path: Path, whole: nn.Module, photos: Tensor, expected: Tensor) -> None:
     import onnxruntime
 
     temporary = path.with_name(f".{path.name}")

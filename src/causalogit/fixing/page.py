@@ -106,10 +106,10 @@ def _pairs(fixed: Fixed) -> list[Pair]:
     )
     return found + pair(
         f"Attention on the {thing}",
-        f"dashed: the part of the photo that the {thing} takes, where one who looks everywhere "
+        f"dashed: the part of these photos that the {thing} takes, where one who looks everywhere "
         "alike would end",
         "attention",
-        "area",
+        "attention_by_chance",
     )
 
 

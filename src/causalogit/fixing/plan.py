@@ -21,6 +21,7 @@ from causalogit.fixing.masked import Masks, make, masked_everywhere, require_tes
 from causalogit.fixing.start import Aligned, Start, align, read_start
 from causalogit.methods import find_method, require_known, run_data
 from causalogit.methods.clp import Clp, choose_characteristics
+from causalogit.models.build import PRETRAINED
 from causalogit.train.folder import RunFolder
 
 RECORD = "fix.yaml"
@@ -108,9 +109,22 @@ def make_plan(
     _check_folder(out, record)
     RunFolder(out / "run").finished(run, resume=True)
     _begin(out, record, aligned, len(data.class_names))
-    # with the same seed, a run of ours has kept its own test photos apart
-    own_split = own_data and start.run is not None and start.run.seed == seed
-    return Plan(aligned, run, data, from_run(data, "test"), masks, "no" if own_split else "unknown")
+    seen = seen_before(start.run if own_data else None, seed)
+    return Plan(aligned, run, data, from_run(data, "test"), masks, seen)
+
+
+def seen_before(run: RunConfig | None, seed: int) -> Literal["no", "unknown"]:
+    """Whether a classifier may have been trained on the test photos.
+
+    With the same seed, a run has kept its own test photos apart. What was trained before it, if it
+    began with the weights of a file (as that of a fix does), may have seen them.
+
+    Args:
+        run: that made the classifier, of the same data; None where that is not known.
+        seed: of the split.
+    """
+    kept_apart = run is not None and run.seed == seed and run.weights in (None, PRETRAINED)
+    return "no" if kept_apart else "unknown"
 
 
 def choose_method(data: Data) -> str:

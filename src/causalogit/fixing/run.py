@@ -24,7 +24,7 @@ from causalogit.fixing.compare import (
     reliance_change,
 )
 from causalogit.fixing.config import FixConfig
-from causalogit.fixing.export import write_model
+from causalogit.fixing.export import write_model, write_onnx
 from causalogit.fixing.pictures import take_pictures
 from causalogit.fixing.plan import Plan, make_plan
 from causalogit.fixing.result import Fixed
@@ -91,7 +91,7 @@ def fix(
         last = _on(start, f"{start.name}, trained further", module, device)
         after = _audited(last, plan, settings, out / "after", pictures, on_step)
         names, order = plan.data.class_names, plan.aligned.order
-        model = write_model(out, module, plan.run.model, names, order, few, config.onnx)
+        model = write_model(out, module, plan.run.model, names, order, few)
         epoch = int(load_checkpoint(checkpoint)["epoch"])
         fixed = _fixed(plan, before, after, model, epoch=epoch, title=row["title"])
         if pictures:
@@ -99,6 +99,9 @@ def fix(
             fixed = replace(fixed, pictures=series)
             fixed.to_html(out / "fix.html")
         fixed.to_json(out / "fix.json")
+        if config.onnx:  # the last of all: not every network can be written so
+            fixed = replace(fixed, model=write_onnx(out, module, model, few))
+            fixed.to_json(out / "fix.json")
         return fixed
 
 

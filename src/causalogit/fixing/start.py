@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from causalogit.auditing import ModelConfig
-from causalogit.auditing.checkpoint import is_state_dict, load_subject
+from causalogit.auditing.checkpoint import is_state_dict, load_subject, require_own_input
 from causalogit.auditing.foreign import SCRIPTS
-from causalogit.auditing.outputs import labels_in_outputs
+from causalogit.auditing.outputs import labels_in_outputs, output_names
 from causalogit.auditing.subject import Subject, of_module
 from causalogit.config import RunConfig
 from causalogit.config.check import one_line
@@ -94,12 +94,18 @@ def read_start(place: str, config: ModelConfig, own_data: bool) -> Start:
     if path.is_file():
         _refuse_programs(path, config)
     if ours:
+        require_own_input(path, config)
         if own_data:
-            module, run, _ = load_model(path)
+            module, run, data = load_model(path)
+            names: tuple[str, ...] | None = data.class_names
         else:
-            module, run = load_classifier(path)
-        subject = of_module(module, name=f"{run.method}, {run.model}")
-        return Start(replace(subject, size=run.data.image_size), run.model, run)
+            module, run, names = load_classifier(path)
+        subject = replace(
+            of_module(module, name=f"{run.method}, {run.model}"),
+            size=run.data.image_size,
+            outputs=output_names(config.outputs) or names,
+        )
+        return Start(subject, run.model, run)
     subject = load_subject(place, config, torch.device("cpu"))
     if isinstance(subject.module, torch.jit.ScriptModule):
         raise ValueError(_refusal(place, "TorchScript"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from causalogit.auditing import Audit
+from causalogit.auditing import Audit, Estimate
 from causalogit.auditing.verdict import answers_blindly, percent
 from causalogit.fixing.result import Change, Gap, Outcome, OutcomeWord
 
@@ -18,8 +18,10 @@ def outcome_of(
     "fixed": it went by the background, the reliance has gone down, all of its interval is below the
     threshold now, and the gap has not grown; "better" and "worse": reliance or gap have changed by
     more than chance would explain, and not in opposite ways; "worse" as well where the answers are
-    no better than chance now; "mixed": in opposite ways; "nothing_to_fix": it did not rely on the
-    background at either time; "unchanged": all else.
+    no better than chance now, or where the average came down and nothing was won for it; "mixed":
+    in opposite ways, or the average came down by more than the worst group has risen;
+    "nothing_to_fix": it did not rely on the background at either time; "unchanged": all else.
+    A gap is closed by a worst group that rises, not by an average that comes down to it.
 
     Args:
         before: the first audit.
@@ -29,20 +31,25 @@ def outcome_of(
         gap: average less worst group.
     """
     turning = 0
-    if reliance is not None and not answers_blindly(before.overall):
+    if reliance is not None and not _blind(before):
         turning = _turning(reliance)
-    behind = _move(-gap.less.high, -gap.less.low) if gap else 0
+    smaller = _move(gap.less.low, gap.less.high) if gap else 0
+    levelled = smaller > 0 and gap is not None and _rise(gap) <= 0
+    behind = 0 if levelled else -smaller
+    fall = -accuracy.difference.value if accuracy.difference.high < 0 else 0.0
+    won = turning <= 0 <= smaller and smaller - turning > 0
+    paid = won and gap is not None and _rise(gap) < fall
     words = before.verdict.word, after.verdict.word
     word: OutcomeWord = "unchanged"
-    if answers_blindly(after.overall):
+    if _blind(after):
         word = "worse"  # an answer that never changes does not turn with the background either
-    elif turning < 0 and behind <= 0 and words in _FIXED:
-        word = "fixed"
-    elif turning * behind < 0:
+    elif turning * behind < 0 or paid:
         word = "mixed"
+    elif turning < 0 and words in _FIXED:
+        word = "fixed"
     elif turning + behind < 0:
         word = "better"
-    elif turning + behind > 0:
+    elif turning + behind > 0 or fall:
         word = "worse"
     elif words == ("does_not", "does_not"):
         word = "nothing_to_fix"
@@ -50,16 +57,38 @@ def outcome_of(
     if gap is not None:
         sentences.append(gap_sentence(gap))
     sentences.append(accuracy_sentence(accuracy))
-    headline = _BLIND if answers_blindly(after.overall) else _headline(word, after, turning)
+    headline = _headline(word, after, turning, paid)
+    if _blind(after):
+        headline = _BLIND
     return Outcome(word, headline, tuple(sentences), gap_sentence(gap) if gap else headline)
+
+
+def _blind(audit: Audit) -> bool:
+    """Whether the answers are no better than chance, and none of them turn with the background."""
+    reliance = audit.overall.reliance
+    turns = reliance is not None and _move(reliance.low, reliance.high) != 0
+    return answers_blindly(audit.overall) and not turns
 
 
 def _turning(reliance: Change) -> int:
     """Whether fewer answers turn with the background now (-1) or more (1), whichever way."""
-    first, last = reliance.before, reliance.after
-    if last.high < 0 <= first.low:  # they turn the other way now
+    change = _upright(reliance)
+    first, last = change.before, change.after
+    if last.high < 0:  # they turn the other way now
         return _move(-last.high - first.high, -last.low - first.low)
-    return _move(reliance.difference.low, reliance.difference.high)
+    return _move(change.difference.low, change.difference.high)
+
+
+def _upright(change: Change) -> Change:
+    """The change as one of answers that followed the background before, if those turned away."""
+    if change.before.high >= 0:
+        return change
+    return Change(*(Estimate(-e.value, -e.high, -e.low, e.n) for e in vars(change).values()))
+
+
+def _rise(gap: Gap) -> float:
+    """How much better the worst group is than the worst one was, whichever they are."""
+    return gap.worst_after.accuracy.after.value - gap.worst_before.accuracy.before.value
 
 
 def _move(low: float, high: float) -> int:
@@ -82,7 +111,11 @@ _STILL = {
 }
 
 
-def _headline(word: OutcomeWord, after: Audit, turning: int) -> str:
+def _headline(word: OutcomeWord, after: Audit, turning: int, paid: bool) -> str:
+    if word == "mixed" and paid:
+        if turning < 0:
+            return "It goes by the background less than before, but the average came down."
+        return "Its worst group is nearer to the average, but mostly because that came down."
     if word == "mixed":
         way = ("less", "further behind") if turning < 0 else ("more", "nearer to")
         return (
@@ -97,13 +130,16 @@ def _headline(word: OutcomeWord, after: Audit, turning: int) -> str:
 
 def reliance_sentence(change: Change) -> str:
     """On the answers that turn with the background."""
+    away = change.before.high < 0
+    change = _upright(change)
     first, last, d = change.before, change.after, change.difference
+    way = ", away from the class that it speaks for" if away else ""
     turned = (
-        f"Of 100 answers, {_count(first.value)} turned with the background alone before; now "
+        f"Of 100 answers, {_count(first.value)} turned with the background alone before{way}; now "
         f"{_count(abs(last.value) if last.high < 0 else last.value)} do"
     )
-    if last.high < 0 <= first.low:
-        return f"{turned}, but away from the class that it speaks for."
+    if last.high < 0:
+        return f"{turned}, but {'to' if away else 'away from'} the class that it speaks for."
     if d.high < 0:
         return f"{turned}: {_ends(-d.high, -d.low)} fewer."
     if d.low > 0:
@@ -127,6 +163,8 @@ def gap_sentence(gap: Gap) -> str:
         if gap.before < _LITTLE:
             return f"{told}. There was hardly a gap to close."
         return f"{told}. That gap has not closed, as far as {gap.less.n:,} photos can tell."
+    if _rise(gap) <= 0:
+        return f"{told}. That gap is smaller, but only because the average came down."
     low, high = (max(0.0, end) / gap.before for end in (gap.less.low, gap.less.high))
     ends = _ends(low, min(1.0, high))
     closed = percent(min(1.0, gap.less.value / gap.before))

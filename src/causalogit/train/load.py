@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from causalogit.methods import run_data
 from causalogit.models import build_model
 from causalogit.train.checkpoint import ANEW, OURS, load_checkpoint
 from causalogit.train.folder import OUTPUTS, RunFolder
+
+_logger = logging.getLogger(__name__)
 
 
 def load_model(checkpoint: Path) -> tuple[nn.Module, RunConfig, Data]:
@@ -47,13 +50,17 @@ def load_model(checkpoint: Path) -> tuple[nn.Module, RunConfig, Data]:
 
 def load_classifier(
     checkpoint: Path, channels: int = 3, remedy: str = OURS
-) -> tuple[nn.Module, RunConfig]:
-    """The classifier of a checkpoint and its config alone, for photos other than the run's own.
+) -> tuple[nn.Module, RunConfig, tuple[str, ...] | None]:
+    """The classifier of a checkpoint without its data, for photos other than the run's own.
 
     Args:
         checkpoint: of a run.
         channels: of the images it was trained on.
         remedy: what to do where it is no checkpoint of ours.
+
+    Returns:
+        The classifier in eval mode on the CPU, its config, and the names of its classes in the
+        order of its outputs; None where neither the file nor the run's own data tells them.
 
     Raises:
         ValueError: the file is missing, truncated or foreign, or does not fit its own config.
@@ -62,11 +69,33 @@ def load_classifier(
     config = _config_of(state, checkpoint)
     name = find_head(_empty(config, 2, channels), None)[0]
     try:  # how many classes, its last layer tells
-        model = _empty(config, len(state["model"][f"{name}.weight"]), channels)
+        count = len(state["model"][f"{name}.weight"])
+        model = _empty(config, count, channels)
         model.load_state_dict(state["model"])
     except (KeyError, RuntimeError) as error:
         raise _unfit(checkpoint, config, error) from error
-    return model.eval(), config
+    return model.eval(), config, _class_names(state, config, checkpoint, count)
+
+
+def _class_names(
+    state: dict[str, Any], config: RunConfig, checkpoint: Path, count: int
+) -> tuple[str, ...] | None:
+    """Names of the outputs; of files that older versions wrote, those of the run's own data."""
+    if "class_names" in state:
+        return tuple(map(str, state["class_names"]))
+    try:
+        names = run_data(config, torch.device("cpu")).class_names
+    except (ValueError, OSError):  # its photos may have moved since, or lie on another machine
+        names = ()
+    if len(names) == count:
+        return names
+    _logger.warning(
+        "%s was written by a version that kept no class names, and its own data does not tell "
+        "them: its outputs are taken for the photos' classes in alphabetical order, unless "
+        "model.outputs names them",
+        checkpoint,
+    )
+    return None
 
 
 def _config_of(state: dict[str, Any], checkpoint: Path) -> RunConfig:

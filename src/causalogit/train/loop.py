@@ -280,6 +280,7 @@ class Trainer:
             path,
             {
                 "config": config_to_dict(self.config),
+                "class_names": list(self.data.class_names),
                 "model": model.state_dict(),
                 "epoch": epoch,
             },
@@ -294,6 +295,7 @@ class Trainer:
             self.folder.state,
             {
                 "config": config_to_dict(self.config),
+                "class_names": list(self.data.class_names),
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "schedule": self.schedule.state_dict(),
