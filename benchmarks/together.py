@@ -28,13 +28,23 @@ def told(config: RunConfig) -> RunConfig:
     return replace(config, clp=replace(config.clp, noise=0.2))
 
 
+def left_at_chance(config: RunConfig) -> RunConfig:
+    """The recipe as it was before it gave a classifier at chance the meta loss."""
+    return replace(config, clp=replace(config.clp, meta_until=0.0))
+
+
 CONFIG = troubled(DIGITS.settings["0.95"])
 
 STUDY = Study(
     name="together",
     settings={"exact": CONFIG, "boxes": masked(CONFIG, "box", 1.0)},
     methods=(*METHODS, "logit_adjustment", "co_teaching", "gold_loss_correction"),
-    variants=(*JTTS, *PRODUCTS, Variant("clp_factual", "noise 0.2", told)),
+    variants=(
+        *JTTS,
+        *PRODUCTS,
+        Variant("clp_factual", "noise 0.2", told),
+        Variant("clp_factual", "meta until 0", left_at_chance),
+    ),
     metrics=DIGITS.metrics,
     against=("clp", "clp_factual"),
 )
