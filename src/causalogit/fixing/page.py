@@ -128,7 +128,9 @@ def _recipe(fixed: Fixed) -> str:
 
 def _cautions(fixed: Fixed) -> list[str]:
     """What speaks against trusting the figures: of both audits, and of the fix itself."""
-    found = list(dict.fromkeys((*fixed.before.cautions, *fixed.after.cautions)))
+    before, after = fixed.before.cautions, fixed.after.cautions
+    found = [text if text in after else f"Before the fix: {text}" for text in before]
+    found += [f"After the fix: {text}" for text in after if text not in before]
     if fixed.left_out:
         found.append(
             f"{fixed.left_out} outputs of the classifier that no photo is of are left out of the "
