@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from benchmarks.digits import JTTS, METHODS, PRODUCTS
 from benchmarks.digits import STUDY as DIGITS
-from benchmarks.masks import masked
+from benchmarks.masks import UNPERTURBED, masked
 from benchmarks.study import Study, Variant, main
 from causalogit.config import LongTailConfig, NoiseConfig, RunConfig
 
@@ -44,6 +44,7 @@ STUDY = Study(
         *PRODUCTS,
         Variant("clp_factual", "noise 0.2", told),
         Variant("clp_factual", "meta until 0", left_at_chance),
+        UNPERTURBED,
     ),
     metrics=DIGITS.metrics,
     against=("clp", "clp_factual"),
