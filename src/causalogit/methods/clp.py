@@ -203,8 +203,7 @@ class Clp(Method):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of `state_dict`."""
         self.clp.load_state_dict(state)
-        self.known.load(state["known"])
-        self.learned.load(state["learned"])
+        self.known.means, self.learned.means = state["known"], state["learned"]
         if self.expert is not None:
             self.expert.load_state_dict(state["expert"])
 

@@ -89,17 +89,12 @@ class Information:
     def after(self, loss: Tensor | float, labels: Tensor) -> float:
         """With the mean log-loss of a batch, and its labels `(B,)`."""
         frequency_loss = F.nll_loss(self.log_frequencies.expand(len(labels), -1), labels)
-        means = processes.mean(
-            torch.stack([torch.as_tensor(loss).to(frequency_loss), frequency_loss])
-        )
+        both = torch.stack([torch.as_tensor(loss).to(frequency_loss), frequency_loss])
+        means = processes.mean(both).cpu()  # where a checkpoint has them, too; one read from a GPU
         if means.isfinite().all():  # else the guard leaves the step out
             known = means if self.means is None else self.means
             self.means = self.memory * known + (1 - self.memory) * means
         return self.share
-
-    def load(self, means: Tensor | None) -> None:
-        """Take up the `means` of a checkpoint."""
-        self.means = None if means is None else means.to(self.log_frequencies)
 
     @property
     def share(self) -> float:
