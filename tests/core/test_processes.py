@@ -119,6 +119,7 @@ def in_a_process(rank: int, folder: str) -> None:
         state = trained(case, lambda whole: whole.chunk(2)[rank])
         torch.save(state, f"{folder}/{name}-{rank}.pt")
     torch.save(refusals(rank), f"{folder}/refusals-{rank}.pt")
+    dist.barrier()  # a process that leaves while another still talks may abort it
     dist.destroy_process_group()
 
 
