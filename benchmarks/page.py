@@ -108,16 +108,23 @@ DECIMALS = 6
 """That figures keep in `results.json`: a test image is 1e-4 of the largest test set."""
 
 
-def _slim(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The row, rounded; without single groups where these are many (a hundred in GLT)."""
+def _slim(values: Mapping[str, Any], most_groups: int = MOST_GROUPS) -> dict[str, Any]:
+    """The row, rounded; without single groups where these are many (a hundred in GLT).
+
+    Nor are there any of the epochs that other metrics than the run's own select.
+    """
     groups = [name for name in values if name.startswith("accuracy/group/")]
-    left_out = set(groups) if len(groups) > MOST_GROUPS else set()
-    return {name: _rounded(value) for name, value in values.items() if name not in left_out}
+    left_out = set(groups) if len(groups) > most_groups else set()
+    return {
+        name: _rounded(value, 0 if name == "selections" else most_groups)
+        for name, value in values.items()
+        if name not in left_out
+    }
 
 
-def _rounded(value: Any) -> Any:
+def _rounded(value: Any, most_groups: int) -> Any:
     if isinstance(value, Mapping):
-        return _slim(value)
+        return _slim(value, most_groups)
     return round(value, DECIMALS) if isinstance(value, float) else value
 
 
