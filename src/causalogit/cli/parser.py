@@ -11,6 +11,7 @@ from jsonargparse import ArgumentParser
 from causalogit.auditing import AuditConfig
 from causalogit.cli import commands
 from causalogit.config import RunConfig
+from causalogit.config.check import Section
 from causalogit.data.compose import ComposeConfig
 from causalogit.data.masking import MasksConfig
 from causalogit.fixing import FixConfig
@@ -66,6 +67,16 @@ def _parser(description: str | None, command: str = "COMMAND") -> _Parser:
 def _run_parser(description: str | None, skip: set[str | int] | None = None) -> _Parser:
     parser = _parser(description)
     parser.add_class_arguments(RunConfig, skip=skip)
+    return parser
+
+
+def _folder_parser(
+    description: str | None, command: str, kind: type[Section], out: str, what: str
+) -> _Parser:
+    """Of a command whose options are a config and the folder that it writes."""
+    parser = _parser(description, command)
+    parser.add_argument("--out", type=str, default=out, help=what)
+    parser.add_class_arguments(kind)
     return parser
 
 
@@ -139,27 +150,32 @@ def _evaluate() -> _Parser:
 
 
 def _masks() -> _Parser:
-    parser = _parser(commands.masks.__doc__, "masks")
-    parser.add_argument("--out", type=str, default="masks", help="folder of the masks")
-    parser.add_class_arguments(MasksConfig)
-    return parser
+    return _folder_parser(
+        commands.masks.__doc__, "masks", MasksConfig, "masks", "folder of the masks"
+    )
 
 
 def _audit() -> _Parser:
-    parser = _parser(commands.audit.__doc__, "audit CLASSIFIER")
+    parser = _folder_parser(
+        commands.audit.__doc__,
+        "audit CLASSIFIER",
+        AuditConfig,
+        "audit",
+        "folder of the page and the rest",
+    )
     parser.add_argument("classifier", type=str, help="a file, or module:function")
-    parser.add_argument("--out", type=str, default="audit", help="folder of the page and the rest")
-    parser.add_class_arguments(AuditConfig)
     return parser
 
 
 def _fix() -> _Parser:
-    parser = _parser(commands.fix.__doc__, "fix CLASSIFIER")
-    parser.add_argument("classifier", type=str, help="a file, or module:function")
-    parser.add_argument(
-        "--out", type=str, default="fix", help="folder of the page and the new model"
+    parser = _folder_parser(
+        commands.fix.__doc__,
+        "fix CLASSIFIER",
+        FixConfig,
+        "fix",
+        "folder of the page and the new model",
     )
-    parser.add_class_arguments(FixConfig)
+    parser.add_argument("classifier", type=str, help="a file, or module:function")
     return parser
 
 
@@ -168,10 +184,13 @@ def _inpainter() -> _Parser:
 
 
 def _inpainter_train() -> _Parser:
-    parser = _parser(commands.inpainter_train.__doc__, "inpainter train")
-    parser.add_argument("--out", type=str, default="inpainter", help="folder of the file")
-    parser.add_class_arguments(InpaintingConfig)
-    return parser
+    return _folder_parser(
+        commands.inpainter_train.__doc__,
+        "inpainter train",
+        InpaintingConfig,
+        "inpainter",
+        "folder of the file",
+    )
 
 
 def _methods() -> _Parser:
