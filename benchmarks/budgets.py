@@ -3,7 +3,7 @@
     python -m benchmarks.budgets
 
 Trains nothing: reads the results.json of the studies named below, pairs by seed, and writes
-docs/results/budgets.
+docs/results/budgets and the table in README.md.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from benchmarks.page import Rows, differences_markdown, interval, markdown, write_page
+from benchmarks.page import Rows, differences_markdown, fill_tables, interval, markdown, write_page
 from benchmarks.study import ROOT
 from causalogit.cli.tables import by_method, spread
 
@@ -89,10 +89,10 @@ def places() -> Iterator[Place]:
         yield Place(f"{title}, learned masks", "B", "clp_factual", source, learned)
     for title, source in SPURIOUS.items():
         yield Place(f"{title}, exact masks", "C", "clp_factual", source, source)
-        for kind in ("box", "u2netp") if title == "pets" else ("box",):
-            yield Place(
-                f"{title}, {kind}", "C", "clp_factual", source, ("masks", f"{title}-{kind}")
-            )
+        kinds = {"box": "boxes"} | ({"u2netp": "U2-Net-p"} if title == "pets" else {})
+        for kind, told in kinds.items():
+            masked = ("masks", f"{title}-{kind}")
+            yield Place(f"{title}, {told}", "C", "clp_factual", source, masked)
 
 
 def summary_markdown(placed: Sequence[tuple[Place, Rows]]) -> str:
@@ -176,7 +176,7 @@ def slim(place: Place, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page, and its first table into README."""
     names = {source[0] for place in places() for source in (place.source, place.masked) if source}
     files = {name: ROOT / "docs" / "results" / name / "results.json" for name in names}
     studies = {
@@ -190,6 +190,7 @@ def main() -> None:
         "differences": differences(placed),
     }
     write_page(PAGE, kept, tables)
+    fill_tables(ROOT / "README.md", {"summary": tables["summary"]})
 
 
 if __name__ == "__main__":

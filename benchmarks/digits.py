@@ -2,16 +2,14 @@
 
     python -m benchmarks.digits
 
-Keeps its runs in runs/digits (a stopped study goes on), writes docs/results/digits and the short
-table in README.md.
+Keeps its runs in runs/digits (a stopped study goes on), writes docs/results/digits.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.page import fill_tables, headline_markdown
-from benchmarks.study import ROOT, Study, Variant, main
+from benchmarks.study import Study, Variant, main
 from causalogit.config import RunConfig
 
 METHODS = (
@@ -78,7 +76,4 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    rows = main(STUDY, __doc__)
-    searched = {line.label for line in (*DROS, *JTTS)}  # these stand on the page alone
-    headline = headline_markdown([row for row in rows if row.get("variant") not in searched])
-    fill_tables(ROOT / "README.md", {"headline": headline})
+    main(STUDY, __doc__)

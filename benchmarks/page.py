@@ -81,18 +81,6 @@ def separation_markdown(rows: Rows) -> str:
     return markdown(lines)
 
 
-def headline_markdown(rows: Rows) -> str:
-    """The short table: average and worst group of the last epoch."""
-    lines = [["may know", "method", "average", "worst group"], ["---"] * 4]
-    for runs in by_method(rows).values():
-        cells = [
-            spread([run["last"][f"accuracy/{name}"] for run in runs])
-            for name in ("test_mean", "worst_group")
-        ]
-        lines.append([runs[0]["budget"], runs[0]["title"], *cells])
-    return markdown(lines)
-
-
 def write_page(folder: Path, rows: Rows, tables: Mapping[str, str]) -> None:
     """Write `results.json`, a line a run, and the tables into the folder's README.md."""
     runs = ",\n".join(json.dumps(_slim(row)) for row in rows)

@@ -1,4 +1,4 @@
-"""What README shows is what works."""
+"""What README and the pages for users show is what works."""
 
 from __future__ import annotations
 
@@ -14,44 +14,63 @@ from torch.utils.data import DataLoader, TensorDataset
 from causalogit.cli.parser import build_parser, with_preset_files
 from causalogit.models import LeNet
 
-README = Path(__file__).parents[2] / "README.md"
-SCALE = README.parent / "docs" / "scale.md"
+ROOT = Path(__file__).parents[2]
+SCALE = ROOT / "docs" / "scale.md"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README.read_text(), re.DOTALL)
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
 
 
-def test_python_blocks_run_as_they_stand(tmp_path, monkeypatch):
+@pytest.fixture
+def names(tmp_path, monkeypatch):
+    """What the pages take as given."""
     monkeypatch.chdir(tmp_path)
     images, labels = torch.rand(40, 3, 28, 28), torch.arange(40) % 10
     masks = (torch.rand(40, 1, 28, 28) > 0.5).float()
     model = LeNet(10)
-    names = {
+    return {
         "model": model,
         "optimizer": torch.optim.SGD(model.parameters(), 0.01, momentum=0.9),
         "loader": DataLoader(TensorDataset(images, labels), batch_size=20),
         "meta_loader": DataLoader(TensorDataset(images, labels), batch_size=10),
+        "masked_meta_loader": DataLoader(TensorDataset(images, labels, masks), batch_size=10),
         "epochs": 2,
         "dataset": TensorDataset(images, labels, masks),
     }
-    looked_at, first, second = blocks("python")
-    exec(looked_at, names)
-    assert (tmp_path / "audit.html").is_file()
-    assert len(names["table"]) == 10
-    exec(first, names)
+
+
+def test_three_lines_in_a_loop_of_ones_own(names):
+    [lines] = blocks(ROOT / "README.md", "python")
+    exec(lines, names)
     assert "loss/meta" in names["metrics"]
-    names["meta_loader"] = DataLoader(TensorDataset(images, labels, masks), batch_size=10)
-    exec(second, names)
+
+
+def test_the_page_on_loops(names):
+    plain, masked = blocks(ROOT / "docs" / "loop.md", "python")
+    exec(plain, names)
+    assert "loss/meta" in names["metrics"]
+    names["meta_loader"] = names["masked_meta_loader"]
+    exec(masked, names)
+    images, labels, _ = names["dataset"].tensors
     metrics = names["clp"].step(images[:8], labels[:8])
     assert "loss/meta_counterfactual" in metrics
+
+
+def test_the_audit_in_python(names):
+    [lines] = blocks(ROOT / "docs" / "photos.md", "python")
+    exec(lines, names)
+    assert Path("audit.html").is_file()
+    assert len(names["table"]) == 10
 
 
 @pytest.mark.parametrize(
     "line",
     [
         line.split("#")[0].split()[1:]
-        for block in blocks("bash")
+        for page in PAGES
+        for block in blocks(page, "bash")
         for line in block.splitlines()
         if line.startswith(".venv/bin/causalogit")
     ],
@@ -62,9 +81,10 @@ def test_commands_are_understood(line, tmp_path):
     assert build_parser().parse_args(with_preset_files(line)).command == line[0]
 
 
-def test_local_links_lead_somewhere():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README.read_text()):
-        assert (README.parent / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_local_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
 
 
 def trainings_together():
