@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +32,8 @@ from causalogit.auditing.result import Audit, ClassResult
 from causalogit.auditing.segmented import bits_of, segmented
 from causalogit.auditing.subject import Subject, answers_digest, of_module
 from causalogit.auditing.verdict import cautions, class_verdict, overall_verdict
-from causalogit.data import Samples
+from causalogit.data import Images, Samples
+from causalogit.evaluate.attention import AttentionMethod
 from causalogit.masks import Segmenter
 from causalogit.models import Normalized
 from causalogit.train.environment import describe_environment
@@ -84,15 +85,9 @@ def audit(
     count = subject.answer(samples.images.read(torch.arange(1))[0]).shape[1]
     labels, names = labels_in_outputs(samples.labels, samples.class_names, subject.outputs, count)
     key = _key(subject, samples, labels, segmenter, config) if progress else {}
-    images, size = samples.images, config.batch_size
     with Journal(progress, key) as journal:
-        if segmenter is not None:
-            images = segmented(images, segmenter, journal, size, on_step)
-        measured = measure(
-            subject, images, labels, journal, batch_size=size, seed=config.seed, on_step=on_step
-        )
-        inside, method = attention_on_objects(
-            subject, images, measured, config.attention, journal, on_step
+        images, measured, inside, method = _look(
+            subject, samples.images, labels, segmenter, config, journal, on_step
         )
     found = discover(measured.looks, measured.apart, config.most_groups, config.seed)
     overall = figures_of(measured, inside, torch.ones_like(labels, dtype=torch.bool))
@@ -114,17 +109,51 @@ def audit(
         discovered=None if found is None else discovered_groups(measured, found, attributes, names),
         attention_method=method,
         cautions=cautions(overall, measured.boxed.double().mean().item(), len(labels), apart),
-        settings={
-            **asdict(config),
-            "input": subject.input,
-            "pixels": images.shape[1:],
-            "environment": describe_environment(),
-        },
+        settings=_settings(config, subject, images),
         per_photo=per_photo(measured, inside, names, file_names(images)),
         pictures=take_pictures(subject, images, measured, names, classes, found, method, on_step)
         if pictures
         else None,
     )
+
+
+class _Look(NamedTuple):
+    """What a classifier makes of the photos: with masks, measured, and where it looked."""
+
+    images: Images
+    measured: Measured
+    inside: Tensor
+    method: AttentionMethod | None
+
+
+def _look(
+    subject: Subject,
+    images: Images,
+    labels: Tensor,
+    segmenter: Segmenter | None,
+    config: AuditConfig,
+    journal: Journal,
+    on_step: OnStep | None,
+) -> _Look:
+    size = config.batch_size
+    if segmenter is not None:
+        images = segmented(images, segmenter, journal, size, on_step)
+    measured = measure(
+        subject, images, labels, journal, batch_size=size, seed=config.seed, on_step=on_step
+    )
+    inside, method = attention_on_objects(
+        subject, images, measured, config.attention, journal, on_step
+    )
+    return _Look(images, measured, inside, method)
+
+
+def _settings(config: AuditConfig, subject: Subject, images: Images) -> dict[str, Any]:
+    return {
+        **asdict(config),
+        "input": subject.input,
+        "pixels": images.shape[1:],
+        "environment": describe_environment(),
+    }
 
 
 def _subject(model: nn.Module, config: AuditConfig) -> Subject:
