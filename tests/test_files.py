@@ -82,10 +82,16 @@ def test_what_is_vacant(tmp_path):
 
 def test_half_written_files_of_all_folders_are_swept_away(tmp_path):
     (tmp_path / "cats").mkdir()
-    strays = [tmp_path / f".a.png.{'0f' * 16}", tmp_path / "cats" / f".b.png.{'1e' * 16}"]
+    strays = [tmp_path / f".{'0f' * 16}", tmp_path / "cats" / f".{'1e' * 16}"]
     kept = [tmp_path / ".mine", tmp_path / "cats" / "b.png", tmp_path / f"a.{'0f' * 16}"]
     for path in strays + kept:
         path.touch()
     sweep(tmp_path)
     assert not any(path.exists() for path in strays)
     assert all(path.exists() for path in kept)
+
+
+def test_a_name_may_be_as_long_as_the_disk_takes(tmp_path):
+    path = tmp_path / ("x" * 255)
+    write_text(path, "whole")
+    assert path.read_text() == "whole"

@@ -20,7 +20,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         OSError: the file cannot be written; what `path` held before is still there, whole.
     """
     # not tempfile: its files are readable by their owner alone, and would stay so
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+    temporary = path.with_name(f".{uuid4().hex}")  # names may be of any length
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
@@ -54,7 +54,7 @@ def cannot_write(path: Path, reason: OSError) -> OSError:
 
 def sweep(folder: Path) -> None:
     """Remove the temporary files of a process that was killed while it wrote into `folder`."""
-    for leftover in folder.rglob(f".*.{'[0-9a-f]' * 32}"):
+    for leftover in folder.rglob(f".{'[0-9a-f]' * 32}"):
         leftover.unlink(missing_ok=True)
 
 

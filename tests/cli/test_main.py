@@ -231,3 +231,18 @@ def test_only_training_waits_for_lightning():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "torch" in done.stdout.split()
     assert not {"lightning_fabric", "torchmetrics", "torchvision"} & set(done.stdout.split())
+
+
+def test_names_that_look_like_markup_are_printed_as_they_are(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--method", "erm", "--out", "runs[a]/[/b]", *TINY]) == 0
+    assert "kept in runs[a]/[/b]" in capsys.readouterr().out
+
+
+def test_data_compose_does_not_replace_the_folder_one_is_in(
+    compose_command, tmp_path, capsys, monkeypatch
+):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert main([*compose_command, "--out", "."]) == 1
+    assert "is the folder that you are in, which would be replaced" in capsys.readouterr().err

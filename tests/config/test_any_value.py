@@ -89,6 +89,8 @@ def test_any_value_in_place_of_a_config(content):
         (("clp", "network"), [1], "network is no section of options"),
         (("data", "long_tail"), None, "long_tail is no section of options"),
         (("clp", "network", "hidden"), None, r"clp\.network\.hidden is null"),
+        (("controls", "jtt_weight"), math.inf, r"controls\.jtt_weight is infinite: give a number"),
+        (("checkpoint_every",), -1, "checkpoint_every is -1: give a number of steps, or 0"),
         (("optimizer", "momentum"), math.nan, r"optimizer\.momentum is nan: give a number"),
         (("data", "classes"), {0: ["1"]}, r"data\.classes has a name that is no text: put"),
         (("checkpoint_every",), 10**5000, r"checkpoint_every is beyond 2\*\*63: give a smaller"),

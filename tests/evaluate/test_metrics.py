@@ -122,3 +122,10 @@ def test_running_means_count_each_name_for_itself():
     other.add({"a": 3.0})
     assert other.take() == {"a": 2.0, "b": 2.0}
     assert other.take() == {}
+
+
+def test_without_a_group_of_training_nothing_is_weighted_by_it():
+    labels, groups = torch.tensor([0, 1]), torch.tensor([1, 3])
+    metrics = classification_metrics(torch.eye(2), labels, groups, torch.tensor([5, 0, 5, 0]))
+    assert "accuracy/train_weighted" not in metrics
+    assert metrics["accuracy/worst_group"] == 1

@@ -160,6 +160,10 @@ def test_bad_input_is_refused(tmp_path):
     (tmp_path / "other" / "file").touch()
     with pytest.raises(ValueError, match="exists already and is not empty"):
         train_inpainter(CONFIG, tmp_path / "other")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "inpainter.yaml").write_text("x: [")
+    with pytest.raises(ValueError, match=r"inpainter\.yaml is damaged .*: choose another folder"):
+        train_inpainter(CONFIG, tmp_path / "damaged")
     with pytest.raises(ValueError, match="device 'nowhere' cannot be used here"):
         train_inpainter(replace(CONFIG, device="nowhere"), tmp_path / "new")
     with pytest.raises(ValueError, match="batch_size is 1: give at least 2"):

@@ -95,7 +95,7 @@ def test_unread_weights_need_no_file_and_leave_room_for_a_checkpoint(backbone):
     path, _ = backbone
     trained = build_model("test_resnet", 5, 3, 0, path)
     for weights in ("gone.safetensors", "pretrained"):
-        empty = build_model("test_resnet", 5, 3, 1, weights, read=False)
+        empty = build_model("test_resnet", 5, 3, 1, weights, state=trained.state_dict())
         empty.load_state_dict(trained.state_dict())
         assert same(empty, trained)
 
@@ -123,9 +123,9 @@ def test_models_without_weights_to_download_are_refused(name):
         build_model(name, 5, 3, 0, "pretrained")
 
 
-def test_weights_for_colour_are_refused_for_grey_images():
+def test_weights_for_colour_are_refused_for_grey_images(backbone):
     with pytest.raises(ValueError, match="for images of 3 channels, not 1: leave weights out that"):
-        build_model("test_resnet", 5, 1, 0, "pretrained", read=False)
+        build_model("test_resnet", 5, 1, 0, backbone[0])
 
 
 def test_normalized_is_found_copied_and_cast_like_any_model(backbone):
@@ -191,3 +191,29 @@ def test_a_function_s_own_model_and_a_mean_and_std_as_given(tmp_path, monkeypatc
     ]
     assert torch.allclose(whole(photos), plain(given))
     assert find_head(plain, None)[0] == "2"
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "std"), [("test_resnet", (), ()), ("cnn", (0.2, 0.3, 0.4), (0.3, 0.3, 0.2))]
+)
+def test_a_runs_checkpoint_keeps_its_own_normalisation(name, mean, std, tmp_path):
+    home = build_model(name, 5, 3, seed=1, mean=mean, std=std).eval()
+    file = tmp_path / "last.ckpt"
+    torch.save({"config": {}, "model": home.state_dict()}, file)
+    images = torch.rand(4, 3, 32, 32)
+    again = build_model(name, 5, 3, 0, str(file)).eval()
+    assert torch.equal(again(images), home(images))
+    loaded = build_model(name, 5, 3, 0, str(file), state=again.state_dict()).eval()
+    loaded.load_state_dict(again.state_dict())
+    assert torch.equal(loaded(images), home(images))
+    chosen = build_model(name, 5, 3, 0, str(file), mean=(0.5,) * 3, std=(0.5,) * 3)
+    assert chosen.mean.flatten().tolist() == [0.5] * 3
+
+
+def test_broken_weights_are_refused(tmp_path):
+    state = build_model("cnn", 5, 3, seed=1).state_dict()
+    name = next(iter(state))
+    state[name] = torch.full_like(state[name], torch.nan)
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(ValueError, match=rf"values that are not finite \({name}\)"):
+        build_model("cnn", 5, 3, 0, str(tmp_path / "a.pth"))

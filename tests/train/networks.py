@@ -28,3 +28,16 @@ def draws() -> nn.Module:
         nn.Conv2d(3, 6, 5, stride=3), nn.BatchNorm2d(6), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(),
         Centred(), nn.Dropout(0.3), nn.Linear(96, 5),
     )  # fmt: skip
+
+
+class TwoHeads(nn.Module):
+    """Gives more than logits, but only while it is trained, as GoogLeNet does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(3 * 28 * 28, 5)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Logits `(B, 5)`, twice in training."""
+        logits: Tensor = self.head(x.flatten(1))
+        return (logits, logits) if self.training else logits

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from concurrent.futures import Future
 
 import pytest
 
@@ -30,6 +32,9 @@ def test_compare_runs_all_and_keeps_what_is_there(tiny, tmp_path):
     written = marker.stat().st_mtime_ns
     again = compare(tiny(), ["erm", "erm"], [0, 1, 1], tmp_path, jobs=1)
     assert again == rows[:2]
+    assert [(row["method"], row["seed"]) for row in results(tmp_path)] == [
+        ("clp", 0), ("clp", 1), ("erm", 0), ("erm", 1),
+    ]  # fmt: skip
     assert marker.stat().st_mtime_ns == written
 
 
@@ -48,3 +53,19 @@ def test_a_run_that_fails_is_named_when_the_others_are_done(tiny, tmp_path):
     with pytest.raises(ValueError, match=r"^clp, seed 0: clp.without .* name \['los'\]"):
         compare(config, ["clp", "erm"], [0], tmp_path, jobs=1)
     assert [row["method"] for row in results(tmp_path)] == ["erm"]
+
+
+def test_damaged_results_are_told_before_a_run(tiny, tmp_path):
+    (tmp_path / "results.json").write_text('{"runs": [1')
+    with pytest.raises(ValueError, match=r"results\.json is damaged .*: delete it"):
+        compare(tiny(), ["erm"], [0], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_an_error_of_any_kind_is_told_with_its_run(tiny, tmp_path, monkeypatch):
+    failed = Future()
+    failed.set_exception(UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "invalid continuation byte"))
+    module = sys.modules[compare.__module__]
+    monkeypatch.setattr(module, "_as_completed", lambda *_: [(failed, "erm, seed 0")])
+    with pytest.raises(ValueError, match=r"^erm, seed 0: 'utf-8' codec can't decode"):
+        compare(tiny(), ["erm"], [0], tmp_path)

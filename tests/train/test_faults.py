@@ -15,6 +15,7 @@ import torch
 from causalogit.cli import commands
 from causalogit.cli.main import main
 from causalogit.config import OptimizerConfig
+from causalogit.core import Divergence
 from causalogit.files import LOCK, write_text
 from causalogit.train import compare, load_run, train
 from causalogit.train.checkpoint import load_checkpoint, save_checkpoint
@@ -141,7 +142,7 @@ def test_a_file_where_the_folder_should_be_is_told(tiny, tmp_path):
 
 
 def test_what_a_killed_process_left_half_written_is_swept_away(tiny, tmp_path):
-    stray = tmp_path / f".state.ckpt.{'0f' * 16}"
+    stray = tmp_path / f".{'0f' * 16}"
     stray.write_bytes(b"half a checkpoint")
     (tmp_path / ".mine").touch()
     folder = RunFolder(tmp_path)
@@ -230,3 +231,21 @@ def test_damaged_files_of_a_finished_run_are_told_by_name_and_with_a_way_out(tin
     folder.state.write_bytes(whole[folder.state.name][:500])
     with pytest.raises(ValueError, match=r"truncated.*: begin a new run in another folder"):
         train(config, tmp_path, resume=True)
+
+
+def test_a_model_that_gives_more_than_logits_in_training_leaves_no_folder(tiny, tmp_path):
+    config = tiny(method="erm", model="tests.train.networks:TwoHeads")
+    with pytest.raises(ValueError, match="TwoHeads gives tuple while it is trained: it must give"):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_last_good_checkpoint_is_named_only_where_there_is_one(tiny, tmp_path):
+    config = tiny(method="erm", optimizer=OptimizerConfig(learning_rate=1e30, epochs=1))
+    with pytest.raises(Divergence, match="not finite; none is kept: begin a run with a lower"):
+        train(config, tmp_path)
+
+
+def test_an_accelerator_that_is_not_here_is_told(tiny, tmp_path):
+    with pytest.raises(ValueError, match="accelerator 'tpu' cannot be used here"):
+        train(tiny(method="erm", accelerator="tpu"), tmp_path / "run")

@@ -191,3 +191,11 @@ def test_optuna_is_asked_for_where_it_is_missing(config, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "optuna", None)
     with pytest.raises(ValueError, match=r"pip install 'causalogit\[tune\]'"):
         tune(config, SPACE, tmp_path)
+
+
+@pytest.mark.parametrize("content", ["x: [", "[]", "model: lenet"])
+def test_a_damaged_record_is_told(config, tmp_path, content):
+    tune(config, SPACE, tmp_path, trials=1)
+    (tmp_path / "tune.yaml").write_text(content)
+    with pytest.raises(ValueError, match=r"tune\.yaml is damaged .*: put it right, or choose"):
+        tune(config, SPACE, tmp_path, trials=1)

@@ -58,7 +58,7 @@ def audit(config: AuditConfig, classifier: str, out: str) -> None:
     found.to_json(folder / "audit.json")
     page = found.to_html(folder / "audit.html")
     show(found, Console())
-    Console().print(f"page: {page}", soft_wrap=True)
+    Console().print(f"page: {page}", markup=False, soft_wrap=True)
 
 
 def _check_folder(folder: Path, progress: Path, subject: Subject) -> None:

@@ -86,7 +86,7 @@ def train(config: RunConfig, out: str | None, resume: bool) -> None:
         return
     console = Console()
     console.print(results_table([row]))
-    console.print(f"kept in {folder}", soft_wrap=True)
+    console.print(f"kept in {folder}", markup=False, soft_wrap=True)
 
 
 def compare(
@@ -100,7 +100,7 @@ def compare(
     """Train several methods with several seeds each and print one table with their budgets.
 
     Runs that the folder holds already are kept, unfinished ones go on. Each run gets
-    OUT/METHOD/seed-SEED; OUT/results.json is rewritten after every run.
+    OUT/METHOD/seed-SEED; OUT/results.json is rewritten after every run, and keeps its other rows.
     """
     names = _names(methods, config)
     folder = Path(out)
@@ -108,10 +108,10 @@ def compare(
         rows = run_comparison(config, names, seeds, folder, jobs=jobs, on_progress=bars)
     console = Console()
     console.print(results_table(rows))
-    console.print(f"results: {folder / 'results.json'}", soft_wrap=True)
+    console.print(f"results: {folder / 'results.json'}", markup=False, soft_wrap=True)
     if report:
         runs = [load_run(run_folder(folder, row["method"], row["seed"])) for row in rows]
-        console.print(f"report:  {write_report(runs, folder)}", soft_wrap=True)
+        console.print(f"report:  {write_report(runs, folder)}", markup=False, soft_wrap=True)
 
 
 def _names(methods: Sequence[str], config: RunConfig) -> list[str]:
@@ -157,8 +157,8 @@ def masks(config: MasksConfig, out: str) -> None:
     options = ["--data.source", str(report.table or config.source)]
     if report.table is None:
         options += ["--data.mask_path", str(folder)]
-    console.print(f"look at:  {folder / 'sheet.png'}", soft_wrap=True)
-    console.print(f"train on: {shlex.join(options)}", soft_wrap=True)
+    console.print(f"look at:  {folder / 'sheet.png'}", markup=False, soft_wrap=True)
+    console.print(f"train on: {shlex.join(options)}", markup=False, soft_wrap=True)
 
 
 def inpainter_train(config: InpaintingConfig, out: str) -> None:
@@ -174,10 +174,10 @@ def inpainter_train(config: InpaintingConfig, out: str) -> None:
         report = train_inpainter(config, folder, lambda done, total: bars("inpainter", done, total))
     console = Console()
     console.print(inpainter_table(report))
-    console.print(f"look at: {folder / 'sheet.png'}", soft_wrap=True)
+    console.print(f"look at: {folder / 'sheet.png'}", markup=False, soft_wrap=True)
     file = folder / "inpainter.safetensors"
     options = ["--clp.counterfactual", "inpainter", "--clp.inpainter.model", str(file)]
-    console.print(f"use it:  {shlex.join(options)}", soft_wrap=True)
+    console.print(f"use it:  {shlex.join(options)}", markup=False, soft_wrap=True)
 
 
 def methods() -> None:
@@ -207,4 +207,4 @@ def data_compose(config: ComposeConfig, out: str) -> None:
     console = Console()
     summary = (folder / "README.txt").read_text(encoding="utf-8")
     console.print(summary, markup=False, highlight=False, soft_wrap=True, end="")
-    console.print(f"kept in {folder}", soft_wrap=True)
+    console.print(f"kept in {folder}", markup=False, soft_wrap=True)

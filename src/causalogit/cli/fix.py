@@ -45,8 +45,8 @@ def show(fixed: Fixed, folder: Path, console: Console) -> None:
             f"[yellow]Caution:[/yellow] {fixed.left_out} outputs that no photo is of are left out "
             "of the new model; before and after are measured without them"
         )
-    console.print(f"model: {folder / 'model.safetensors'}", soft_wrap=True)
-    console.print(f"page:  {folder / 'fix.html'}", soft_wrap=True)
+    console.print(f"model: {folder / 'model.safetensors'}", markup=False, soft_wrap=True)
+    console.print(f"page:  {folder / 'fix.html'}", markup=False, soft_wrap=True)
     console.print(f"\n[bold]{escape(fixed.outcome.headline)}[/bold]", soft_wrap=True)
     if fixed.outcome.last != fixed.outcome.headline:
         console.print(escape(fixed.outcome.last), soft_wrap=True)

@@ -44,7 +44,7 @@ def results_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """
     seeds = len({row["seed"] for row in rows})
     table = Table(
-        title=f"{rows[0]['dataset']}: test accuracy, %, {seeds} seed{'s' * (seeds > 1)}",
+        title=f"{escape(rows[0]['dataset'])}: test accuracy, %, {seeds} seed{'s' * (seeds > 1)}",
         caption=_CAPTION,
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),  # five seeds fit in 80 columns

@@ -65,12 +65,14 @@ def show(tuned: Tuned, folder: Path, console: Console) -> None:
         console.print(f"[yellow]Caution:[/yellow] refused: {escape(reason)}")
     if tuned.importances:
         shares = ", ".join(f"{name} {100 * own:.0f} %" for name, own in tuned.importances.items())
-        console.print(f"what mattered: {shares}", soft_wrap=True)
-    console.print(f"all trials:    {folder / 'trials.csv'}", soft_wrap=True)
+        console.print(f"what mattered: {shares}", markup=False, soft_wrap=True)
+    console.print(f"all trials:    {folder / 'trials.csv'}", markup=False, soft_wrap=True)
     seed = max(tuned.seeds) + 1
     words = ["causalogit", "train", "--config", str(tuned.file), "--seed", str(seed)]
     words += ["--out", str(folder / "best" / f"seed-{seed}")]
-    console.print(f"train the best with another seed: {shlex.join(words)}", soft_wrap=True)
+    console.print(
+        f"train the best with another seed: {shlex.join(words)}", markup=False, soft_wrap=True
+    )
 
 
 def trials_table(tuned: Tuned) -> Table:

@@ -49,13 +49,17 @@ class Section:
 
     Args:
         prefix: of its fields' names, with its dot.
+        unlimited: fields that may be infinite.
     """
 
     prefix = ""  # an annotation here would hide those of the sections from the parser
+    unlimited = tuple[str, ...]()
 
-    def __init_subclass__(cls, prefix: str = "", **options: Any) -> None:
+    def __init_subclass__(
+        cls, prefix: str = "", unlimited: tuple[str, ...] = (), **options: Any
+    ) -> None:
         super().__init_subclass__(**options)
-        cls.prefix = prefix
+        cls.prefix, cls.unlimited = prefix, unlimited
 
     def __post_init__(self) -> None:
         kind: Any = type(self)
@@ -73,6 +77,12 @@ class Section:
                 require(
                     not isinstance(number, float) or not math.isnan(number),
                     f"{where} is nan: give a number",
+                )
+                require(
+                    not isinstance(number, float)
+                    or not math.isinf(number)
+                    or name in self.unlimited,
+                    f"{where} is infinite: give a number",
                 )
                 # one of more than 4300 digits cannot even be told
                 require(

@@ -10,7 +10,7 @@ from causalogit.config.names import ExpertName, FillName, FormName, LookName
 
 
 @dataclass(frozen=True)
-class NetworkConfig(Section, prefix="clp.network."):
+class NetworkConfig(Section, prefix="clp.network.", unlimited=("bound",)):
     """The perturbation network and its optimizer (Adam).
 
     Args:
@@ -62,7 +62,7 @@ class InpainterConfig(Section, prefix="clp.inpainter."):
 
 
 @dataclass(frozen=True)
-class ClpConfig(Section, prefix="clp."):
+class ClpConfig(Section, prefix="clp.", unlimited=("max_hypergradient",)):
     """Causal Logit Perturbation; the defaults are the paper's.
 
     Args:
@@ -113,7 +113,7 @@ class ClpConfig(Section, prefix="clp."):
         saliency_weight: lambda of the saliency regulariser; 0 is off.
         saliency_fraction: part of each batch that the regulariser looks at.
         on_divergence: what happens with an exploding loss, delta, weight or hypergradient.
-        max_hypergradient: norm from which a hypergradient counts as exploding.
+        max_hypergradient: norm from which a hypergradient counts as exploding; .inf for none.
     """
 
     network: NetworkConfig = field(default_factory=NetworkConfig)

@@ -67,6 +67,10 @@ class RunConfig(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(0 <= self.seed < 2**62, f"seed is {self.seed}: give a number from 0 to below 2**62")
+        require(
+            self.checkpoint_every >= 0,
+            f"checkpoint_every is {self.checkpoint_every}: give a number of steps, or 0",
+        )
         require_normalisation("", self.mean, self.std)
 
 

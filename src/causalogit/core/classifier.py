@@ -95,6 +95,11 @@ class Classifier:
         finally:
             hook.remove()
         name = type(self.model).__name__
+        if not isinstance(logits, Tensor):
+            raise ValueError(
+                f"{name} gives {type(logits).__name__} while it is trained: it must give logits "
+                "(B, C) alone then as well"
+            )
         if len(caught) != 1 or caught[0][0].dim() != 2:
             raise ValueError(
                 f"{name}: the layer '{self.head_name}' was called {len(caught)} times in one "

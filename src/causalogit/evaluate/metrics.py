@@ -39,7 +39,8 @@ def classification_metrics(
 
     Returns:
         `accuracy/mean` (over images), `accuracy/class_mean` (every class alike),
-        `accuracy/train_weighted` (groups weighted as in training), `accuracy/group_mean` (every
+        `accuracy/train_weighted` (groups weighted as in training, if any of them is there),
+        `accuracy/group_mean` (every
         group alike), `accuracy/worst_group`, `accuracy/worst_class`, `precision/mean` (see
         `mean_precision`), `calibration/ece` (see `calibration_error`) and `loss/mean`
         (cross-entropy, nats). Where such classes have images here, also `accuracy/many`,
@@ -57,7 +58,7 @@ def classification_metrics(
     return {
         "accuracy/mean": correct.mean().item(),
         "accuracy/class_mean": by_class.nanmean().item(),
-        "accuracy/train_weighted": ((by_group[present] * shares).sum() / shares.sum()).item(),
+        **_train_weighted(by_group[present], shares),
         "accuracy/group_mean": by_group[present].mean().item(),
         "accuracy/worst_group": by_group[present].min().item(),
         "accuracy/worst_class": by_class[~by_class.isnan()].min().item(),
@@ -104,6 +105,13 @@ def calibration_error(logits: Tensor, labels: Tensor, bins: int = 15) -> float:
     return multiclass_calibration_error(
         probabilities, labels, logits.shape[1], n_bins=bins, norm="l1"
     ).item()
+
+
+def _train_weighted(by_group: Tensor, shares: Tensor) -> Metrics:
+    """Nothing where training has images of other groups alone."""
+    total = shares.sum()
+    weighted = {"accuracy/train_weighted": ((by_group * shares).sum() / total).item()}
+    return weighted if total > 0 else {}
 
 
 def _by_size(by_class: Tensor, class_counts: Tensor) -> Metrics:

@@ -15,10 +15,10 @@ from causalogit.auditing.foreign import SCRIPTS
 from causalogit.auditing.outputs import labels_in_outputs, output_names
 from causalogit.auditing.subject import Subject, of_module
 from causalogit.config import RunConfig
-from causalogit.config.check import one_line
 from causalogit.core.classifier import Classifier, find_head
 from causalogit.evaluate.modes import eval_mode
 from causalogit.models import MODELS, Normalized, is_function
+from causalogit.train.begin import check_training
 from causalogit.train.load import load_classifier, load_model
 
 _UNTRAINABLE = {".onnx": "ONNX", ".pt2": "a program of torch.export"}
@@ -163,17 +163,7 @@ def align(start: Start, class_names: tuple[str, ...], photos: Tensor) -> Aligned
 def _check_trains(module: nn.Module, count: int, photos: Tensor) -> None:
     with eval_mode(module), torch.no_grad():
         Classifier(module, count)(photos)
-    training = copy.deepcopy(module).train()
-    try:
-        with torch.no_grad():
-            given = training(photos)
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f"the classifier cannot be trained ({one_line(error)})") from error
-    if not isinstance(given, Tensor):
-        raise ValueError(
-            f"{type(module).__name__} gives {type(given).__name__} while it is trained: it must "
-            "give logits (B, C) alone then as well"
-        )
+    check_training(module, photos)
     if not any(parameter.requires_grad for parameter in module.parameters()):
         raise ValueError("the classifier has no weights that can be trained (requires_grad)")
 

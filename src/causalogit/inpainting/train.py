@@ -21,6 +21,7 @@ from causalogit.augment.inpainters import (
     settings_for,
 )
 from causalogit.config import RunConfig
+from causalogit.config.check import one_line
 from causalogit.data import Data
 from causalogit.data.streams import draws_at
 from causalogit.files import (
@@ -211,7 +212,12 @@ def _check_folder(config: InpaintingConfig, folder: Path) -> None:
     record = folder / RECORD
     if not record.is_file():
         return require_vacant(folder)
-    there = yaml.safe_load(record.read_text(encoding="utf-8"))
+    try:
+        there = yaml.safe_load(record.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{record} is damaged ({one_line(error)}): choose another folder, or delete this one"
+        ) from error
     if there != _plain(config):
         raise ValueError(
             f"{folder} holds an inpainter of other options: go on with --config {record}, choose "

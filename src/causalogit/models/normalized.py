@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -39,3 +39,12 @@ class Normalized(nn.Module):
         """The last layer, where the model names one as timm's models do."""
         get_classifier = getattr(self.model, "get_classifier", None)
         return get_classifier() if callable(get_classifier) else None
+
+
+def kept_normalisation(state: Mapping[str, Tensor]) -> tuple[list[float], list[float]]:
+    """Mean and std of the model that a state dict is of; empty where it is no `Normalized`."""
+    buffers = {"mean", "std"}
+    rest = set(state) - buffers
+    if not buffers <= set(state) or not all(name.startswith("model.") for name in rest):
+        return [], []
+    return state["mean"].flatten().tolist(), state["std"].flatten().tolist()

@@ -38,6 +38,12 @@ def load_weights(model: nn.Module, path: Path, num_classes: int) -> None:
         found = {name: value for name, value in found.items() if name not in head}
     # batch norm counts its batches, but with a momentum nothing depends on it; old files have none
     optional = head | {name for name in own if name.endswith(".num_batches_tracked")}
+    broken = [name for name, value in found.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise ValueError(
+            f"{path} has values that are not finite ({_some(broken)}): it is damaged, or training "
+            "had failed; choose another file"
+        )
     faults = {
         "lacks": [name for name in own if name not in found and name not in optional],
         "has no use for": [name for name in found if name not in own],
@@ -63,6 +69,26 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         ValueError: there is no such file, or it holds no weights that can be read safely.
     """
+    content = _content(path)
+    for key in ("state_dict", "model_state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not content or not _all_tensors(content):
+        raise ValueError(f"weights {path}: the file holds no state dict (tensors by name)")
+    return dict(content)
+
+
+def run_weights(path: Path) -> dict[str, Tensor] | None:
+    """The state dict of a checkpoint of a run; None of any other file.
+
+    Raises:
+        ValueError: there is no such file, or it cannot be read safely.
+    """
+    content = _content(path)
+    return read_weights(path) if isinstance(content, dict) and "config" in content else None
+
+
+def _content(path: Path) -> Any:
     if not path.name.endswith(SUFFIXES):
         raise ValueError(
             f"weights '{path}': give 'pretrained', or a file that ends in "
@@ -71,22 +97,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ValueError(f"weights {path}: there is no such file")
     try:
-        content: Any = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(
             f"weights {path} cannot be read safely ({type(error).__name__}): the file is "
             "truncated, holds code, or is no file of weights"
         ) from error
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not isinstance(content, dict) or not content or not _all_tensors(content):
-        raise ValueError(f"weights {path}: the file holds no state dict (tensors by name)")
-    return dict(content)
 
 
 def unwrapped(found: dict[str, Tensor], names: Container[str]) -> dict[str, Tensor]:

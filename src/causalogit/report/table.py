@@ -43,7 +43,7 @@ def choose_columns(entries: Sequence[Entry], scene: Scene, facts: Facts) -> Colu
         selected.append("accuracy/class_mean")
     worst = "accuracy/worst_group" if scene.has_attributes else "accuracy/worst_class"
     selected.append(worst)
-    if scene.has_attributes:
+    if "accuracy/train_weighted" in run.row["selected"] and scene.has_attributes:
         selected.append("accuracy/train_weighted")
     sizes = [name for name in _SIZES if name in run.row["selected"]]
     selected += sizes if len(sizes) > 1 else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from causalogit.config import RunConfig
+from causalogit.config.check import one_line
 from causalogit.evaluate.modes import eval_mode
 from causalogit.train.together import started_together
 
@@ -60,7 +62,7 @@ def make_fabric(config: RunConfig) -> Fabric:
         )
         fabric.launch()
         return fabric
-    except (RuntimeError, ValueError) as error:
+    except (ImportError, RuntimeError, ValueError) as error:
         raise ValueError(f"accelerator '{accelerator}' cannot be used here: {error}") from error
 
 
@@ -68,7 +70,7 @@ def check_fit(model: nn.Module, images: Tensor, config: RunConfig) -> None:
     """Show the model a few images `(B, K, H, W)`.
 
     Raises:
-        ValueError: it does not take images of this size.
+        ValueError: it does not take images of this size, or gives no logits while it is trained.
     """
     try:
         with eval_mode(model), torch.no_grad():
@@ -80,3 +82,23 @@ def check_fit(model: nn.Module, images: Tensor, config: RunConfig) -> None:
             f"model '{config.model}' does not take the {size} images of {config.data.source} "
             f"({reason}): choose another model"
         ) from error
+    check_training(model, images)
+
+
+def check_training(model: nn.Module, images: Tensor) -> None:
+    """Show a copy of the model a few images `(B, K, H, W)` as training would.
+
+    Raises:
+        ValueError: it cannot be trained, or gives something else than logits then.
+    """
+    training = copy.deepcopy(model).train()
+    try:
+        with torch.random.fork_rng(), torch.no_grad():
+            given = training(images)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"the classifier cannot be trained ({one_line(error)})") from error
+    if not isinstance(given, Tensor):
+        raise ValueError(
+            f"{type(model).__name__} gives {type(given).__name__} while it is trained: it must "
+            "give logits (B, C) alone then as well"
+        )

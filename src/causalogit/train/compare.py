@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -19,6 +20,7 @@ from typing import Any
 import torch
 
 from causalogit.config import RunConfig
+from causalogit.config.check import one_line
 from causalogit.core import Divergence
 from causalogit.files import write_json
 from causalogit.methods import find_method
@@ -91,6 +93,8 @@ def run_all(
 ) -> list[dict[str, Any]]:
     """Make every run in one pool of processes; what their folders hold already is kept or resumed.
 
+    Rows of other runs that the file of results has stay there.
+
     Args:
         wanted: the runs; no two share a label or a folder.
         results: file of all rows, rewritten after every run.
@@ -101,10 +105,12 @@ def run_all(
         The rows in the order of `wanted`.
 
     Raises:
-        ValueError, Divergence, OSError: a run failed; it is raised when all others are done.
+        ValueError, Divergence, OSError: a run failed, which is raised when all others are done; or
+            the file of results is damaged.
         ChildProcessError: a process was killed, which ends them all.
     """
     rows: dict[str, dict[str, Any]] = {}
+    others = _other_rows(results, [job.folder for job in wanted])
     failed: dict[str, ValueError | Divergence | OSError] = {}
     killed: BrokenProcessPool | None = None
     labels = [job.label for job in wanted]
@@ -117,7 +123,8 @@ def run_all(
         except (ValueError, Divergence, OSError) as error:
             failed[label] = error
             continue
-        write_json(results, {"runs": [rows[label] for label in labels if label in rows]})
+        own = [rows[label] for label in labels if label in rows]
+        write_json(results, {"runs": [*others, *own]})
     if killed is not None:
         raise ChildProcessError(
             "a process was killed, perhaps for want of memory (fewer at once: --jobs): "
@@ -126,8 +133,33 @@ def run_all(
         ) from killed
     for label, failure in failed.items():
         more = f" ({len(failed)} of {len(labels)} runs failed)" if len(failed) > 1 else ""
-        raise type(failure)(f"{label}: {failure}{more}") from failure
+        kind = next(own for own in (Divergence, OSError, ValueError) if isinstance(failure, own))
+        raise kind(f"{label}: {failure}{more}") from failure
     return [rows[label] for label in labels]
+
+
+def _other_rows(results: Path, folders: Sequence[Path]) -> list[dict[str, Any]]:
+    """What a file of results says of runs that lie in other folders beside it.
+
+    Raises:
+        ValueError: it is not what `run_all` has written.
+    """
+    if not results.is_file():
+        return []
+    own = {folder.relative_to(results.parent).parts for folder in folders}
+    try:
+        rows: list[dict[str, Any]] = json.loads(results.read_bytes())["runs"]
+        places = [Path(row["folder"]).parts for row in rows]
+    except (ValueError, LookupError, TypeError) as error:
+        raise ValueError(
+            f"{results} is damaged ({one_line(error)}): delete it, and name all runs again, which "
+            "are kept"
+        ) from error
+    return [
+        row
+        for row, place in zip(rows, places, strict=True)
+        if not any(place[-len(parts) :] == parts for parts in own)
+    ]
 
 
 def run_folder(out: Path, method: str, seed: int) -> Path:

@@ -40,7 +40,7 @@ def load_model(checkpoint: Path) -> tuple[nn.Module, RunConfig, Data]:
     state = load_checkpoint(checkpoint)
     config = _config_of(state, checkpoint)
     data = run_data(config, torch.device("cpu"))
-    model = _empty(config, data.num_classes, data.channels)
+    model = _empty(config, data.num_classes, data.channels, state)
     try:
         model.load_state_dict(state["model"])
     except RuntimeError as error:
@@ -67,10 +67,10 @@ def load_classifier(
     """
     state = load_checkpoint(checkpoint, remedy)
     config = _config_of(state, checkpoint)
-    name = find_head(_empty(config, 2, channels), None)[0]
+    name = find_head(_empty(config, 2, channels, state), None)[0]
     try:  # how many classes, its last layer tells
         count = len(state["model"][f"{name}.weight"])
-        model = _empty(config, count, channels)
+        model = _empty(config, count, channels, state)
         model.load_state_dict(state["model"])
     except (KeyError, RuntimeError) as error:
         raise _unfit(checkpoint, config, error) from error
@@ -115,8 +115,8 @@ def _unfit(checkpoint: Path, config: RunConfig, error: Exception) -> ValueError:
     )
 
 
-def _empty(config: RunConfig, num_classes: int, channels: int) -> nn.Module:
-    """The classifier of a config, for weights to be loaded into."""
+def _empty(config: RunConfig, num_classes: int, channels: int, state: dict[str, Any]) -> nn.Module:
+    """The classifier of a config, for the weights of a checkpoint to be loaded into."""
     return build_model(
         config.model,
         num_classes,
@@ -125,7 +125,7 @@ def _empty(config: RunConfig, num_classes: int, channels: int) -> nn.Module:
         config.weights,
         mean=config.mean,
         std=config.std,
-        read=False,
+        state=state["model"],
     )
 
 

@@ -268,9 +268,11 @@ class Trainer:
     def _check_finite(self) -> None:
         for name, parameter in self.model.named_parameters():
             if not torch.isfinite(parameter).all():
+                state = self.folder.state
+                good = f"the last good checkpoint is {state}" if state.is_file() else "none is kept"
                 raise Divergence(
-                    f"epoch {self.epoch}: the weights '{name}' are not finite; the last good "
-                    f"checkpoint is {self.folder.state}: begin a run with a lower learning rate"
+                    f"epoch {self.epoch}: the weights '{name}' are not finite; {good}: begin a run "
+                    "with a lower learning rate"
                 )
 
     def _save_model(self, path: Path, model: nn.Module, epoch: int) -> None:

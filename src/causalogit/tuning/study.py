@@ -14,6 +14,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from causalogit.config import RunConfig, config_from_dict, config_to_dict
+from causalogit.config.check import one_line
 from causalogit.files import write_text
 from causalogit.tuning.space import Space
 
@@ -201,8 +202,13 @@ def _keep(file: Path, record: dict[str, Any], config: RunConfig) -> None:
     if not file.is_file():
         write_text(file, yaml.safe_dump(record, sort_keys=False))
         return
-    kept = yaml.safe_load(file.read_text(encoding="utf-8"))
-    others = [kept.pop(name) for name in ("space", "seeds")]
+    try:
+        kept = dict(yaml.safe_load(file.read_text(encoding="utf-8")))
+        others = [kept.pop(name) for name in ("space", "seeds")]
+    except (yaml.YAMLError, UnicodeDecodeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{file} is damaged ({one_line(error)}): put it right, or choose another folder (--out)"
+        ) from error
     # read through the config, so that options younger than the study have their defaults
     if config_from_dict(kept) != config or others != [record["space"], record["seeds"]]:
         raise ValueError(

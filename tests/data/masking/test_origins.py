@@ -146,3 +146,14 @@ def test_u2netp_on_photos_gives_the_bytes_of_rembg(tmp_path, u2netp, scene):
     expected = Image.fromarray((as_rembg(scene, u2netp) * 255).astype("uint8"))
     expected = np.asarray(expected.resize(scene.size, Image.Resampling.LANCZOS)).astype(int)
     assert np.abs(pixels(tmp_path / "out" / "cat" / "a.png") - expected).max() <= 2
+
+
+def test_no_mask_takes_the_contact_sheets_place(tmp_path, write):
+    write("photos/sheet.jpg")
+    write("photos/other.jpg")
+    rows = ["image,label,box", "sheet.jpg,a,1 1 40 30", "other.jpg,b,1 1 40 30"]
+    (tmp_path / "photos" / "all.csv").write_text("\n".join(rows))
+    config = MasksConfig(str(tmp_path / "photos" / "all.csv"), refine="none")
+    with pytest.raises(ValueError, match="row 2: its mask would have the contact sheet's name"):
+        make_masks(config, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -217,3 +217,13 @@ def test_what_cannot_be_read_is_named(tmp_path, noise):
         pixels(tmp_path / "gone.png", 6)
     with pytest.raises(Unusable, match=r"cannot be read \(Is a directory\)"):
         pixels(tmp_path, 6)
+
+
+@pytest.mark.parametrize("kind", ["box", "mask"])
+def test_an_object_outside_of_the_middle_square_is_told(tmp_path, kind):
+    photo = save(tmp_path / "a.png", np.zeros((10, 30, 3), np.uint8))
+    on = np.zeros((10, 30), np.uint8)
+    on[2:8, 1:8] = 255
+    where = {"box": (1, 2, 8, 8), "mask": save(tmp_path / "m.png", on)}[kind]
+    with pytest.raises(Unusable, match="middle square of the photo, 5 x 5 pixels, shows nothing"):
+        pixels(photo, 5, **{kind: where})

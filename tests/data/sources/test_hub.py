@@ -142,3 +142,18 @@ def test_what_cannot_be_loaded(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(ValueError, match=r"needs the package datasets: pip install 'causalogit\["):
         source.load(DataConfig(source="hf:nowhere"))
+
+
+def test_a_group_that_is_nan_is_missing(saved):
+    config = saved(
+        {"train": 20}, FEATURES | {"group": datasets.Value("float64")},
+        group=lambda number: float("nan") if number == 7 else number % 2,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="no group in 1 of 20 rows, the first: train, row 7"):
+        hub(config)
+
+
+def test_several_labels_a_row_are_refused(saved):
+    features = {"picture": datasets.Image(), "label": datasets.Sequence(datasets.Value("int64"))}
+    with pytest.raises(ValueError, match="has none of type ClassLabel: name the one that is meant"):
+        hub(saved({"train": 4}, features, label=lambda number: [number % 2]))

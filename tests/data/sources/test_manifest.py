@@ -207,3 +207,20 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
         ValueError, match=r"install pyarrow for it, pip install 'causalogit\[data\]'"
     ):
         read(tmp_path / "photos.parquet")
+
+
+def test_an_index_column_is_told(table):
+    path = table("label", ["a", "b"])
+    path.write_text("".join(f",{line}\n" for line in path.read_text().splitlines()))
+    with pytest.raises(ValueError, match=r"not known: \(one without a name\); .* index=False"):
+        read(path)
+
+
+def test_a_nul_byte_in_parquet_is_told_by_its_row(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow", reason="needs the extra 'data'")
+    from pyarrow import parquet
+
+    path = tmp_path / "photos.parquet"
+    parquet.write_table(pyarrow.table({"image": ["a\0b.png"], "label": ["x"]}), path)
+    with pytest.raises(ValueError, match=r"photos\.parquet, row 1: has a NUL byte"):
+        read(path)

@@ -238,3 +238,25 @@ def test_annotations_that_are_wrong(glt, coco):
             ValueError, match=r"_glt is not downloaded: set data\.path to the folde"
         ):
             read(config("any", None))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"ImageNet_LT_val\.txt is empty"),
+        (b"val/a.JPEG 5\n", r"ImageNet_LT_val\.txt, line 1: label 5 is of no training image"),
+        (b"val/\xe9.JPEG 0\n", r"no readable ImageNet_LT_val\.txt"),
+    ],
+)
+def test_a_damaged_list_of_imagenet_is_told(content, message, imagenet):
+    (imagenet / "ImageNet_LT_val.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        imagenet_lt(config("imagenet_lt", imagenet))
+
+
+@pytest.mark.parametrize(("content", "message"), [(b"", "cut short"), (b"\xe9", "cannot be read")])
+def test_a_damaged_list_of_faces_is_told(content, message, tmp_path):
+    (tmp_path / "list_eval_partition.txt").touch()
+    (tmp_path / "list_attr_celeba.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"list_attr_celeba\.txt (is )?{message}: get it from"):
+        celeba(config("celeba", tmp_path))

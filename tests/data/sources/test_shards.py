@@ -230,3 +230,15 @@ def test_the_whole_way(shard: Write, tmp_path: Path) -> None:
     outcome = train(config, tmp_path / "run")
     assert outcome is not None
     assert (tmp_path / "run" / "last.ckpt").is_file()
+
+
+def test_files_that_are_all_for_a_test_are_told(shard):
+    shard("test-0.tar", [*sample("a", 1, label=0), *sample("b", 2, label=1)])
+    config = DataConfig(source=f"wds:{shard('test-1.tar', sample('c', 1, label=0)).parent}")
+    with pytest.raises(ValueError, match=r"no training images: the names .* say test"):
+        shards(config)
+
+
+def test_hidden_files_are_no_samples(shard):
+    members = [*sample("a", 1, label=0), ("._a.png", b"of macOS"), *sample("b", 2, label=1)]
+    assert len(shards(DataConfig(source=f"wds:{shard('all.tar', members)}", image_size=8))) == 2

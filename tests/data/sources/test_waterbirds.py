@@ -165,3 +165,13 @@ def test_a_missing_set_is_told_with_its_address(tmp_path):
     (tmp_path / "metadata.csv").write_text("img_filename,label\n")
     with pytest.raises(ValueError, match="has no column y and no column split"):
         waterbirds(named(tmp_path))
+
+
+def test_two_numbers_of_one_name_are_refused(photo, tmp_path):
+    rows = ["img_id,img_filename,y,split,place,label_name"]
+    for number, name in enumerate(("cat", "cat", "dog") * 2):
+        photo(f"{number}.jpg", 8, 8)
+        rows.append(f"{number},{number}.jpg,{number % 3},0,0,{name}")
+    (tmp_path / "metadata.csv").write_text("\n".join(rows))
+    with pytest.raises(ValueError, match="y 0 and 1 have one name, 'cat': give each its own"):
+        waterbirds(named(tmp_path))

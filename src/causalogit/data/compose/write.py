@@ -39,10 +39,13 @@ def compose(config: ComposeConfig, out: Path, on_progress: OnProgress | None = N
         `out`.
 
     Raises:
-        ValueError: `out` is not empty, an input cannot be used, or there are too few of them.
+        ValueError: `out` is not empty or the working directory, an input cannot be used, or there
+            are too few of them.
     """
     target = out.resolve()
     require_vacant(target)
+    if target == Path.cwd():
+        raise ValueError(f"{out} is the folder that you are in, which would be replaced: name one")
     plan = make_plan(config, read_inputs(config, on_progress))
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid4().hex}")

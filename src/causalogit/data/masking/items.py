@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from causalogit.data.masking.config import MasksConfig
 from causalogit.data.sources.files import Record
@@ -13,6 +14,11 @@ from causalogit.data.sources.files.check import Problems, missing_files, refuse
 from causalogit.data.sources.folder import folder_records
 from causalogit.data.sources.manifest import SUFFIXES, manifest_records
 from causalogit.data.sources.waterbirds import METADATA, read_metadata
+
+SHEET: Final = "sheet.png"
+"""The contact sheet's name in a folder of masks."""
+
+_RENAME: Final = "rename the photo"
 
 
 @dataclass(frozen=True)
@@ -100,8 +106,10 @@ def _named(records: Sequence[Record], root: Path) -> tuple[list[Item], Problems]
         else:
             name = image.relative_to(root).with_suffix(".png").as_posix()
             first = items.setdefault(name, Item(record, name)).record
-            if _absolute(first.image) != image:
-                twice = f"its mask would have the name of that of {first.where}: rename one photo"
+            if name == SHEET:
+                problems.append((place, f"its mask would have the contact sheet's name: {_RENAME}"))
+            elif _absolute(first.image) != image:
+                twice = f"its mask would have the name of that of {first.where}: {_RENAME}"
                 problems.append((place, twice))
             elif (first.box, first.mask) != (record.box, record.mask):
                 problems.append((place, f"has the photo of {first.where}, but another box or mask"))

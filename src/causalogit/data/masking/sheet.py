@@ -8,14 +8,13 @@ from typing import Final
 
 from PIL import Image
 
-from causalogit.data.masking.items import Item
+from causalogit.data.masking.items import SHEET, Item
 from causalogit.data.sources.files.decode import decode_whole, read_bytes
 from causalogit.files import write_atomically
 from causalogit.masks.quality import Quality
 from causalogit.masks.sheet import MOST_TILES, TILE, Tile, contact_sheet
 
 _MOST_SUSPICIOUS: Final = MOST_TILES * 3 // 4  # some of the others are always beside them
-NAME: Final = "sheet.png"
 
 
 def write_sheet(masks: Sequence[tuple[Item, Quality]], out: Path) -> None:
@@ -30,7 +29,7 @@ def write_sheet(masks: Sequence[tuple[Item, Quality]], out: Path) -> None:
     shown = f"{len(first):,} of {len(suspicious):,} suspicious ones" if first else "none suspicious"
     title = f"{len(masks):,} masks: {shown}, then {len(rest):,} of {len(others):,} others"
     sheet = contact_sheet([_tile(*own, out) for own in first + rest], title)
-    write_atomically(out / NAME, lambda file: sheet.save(file, "PNG"))
+    write_atomically(out / SHEET, lambda file: sheet.save(file, "PNG"))
 
 
 def _tile(item: Item, quality: Quality, out: Path) -> Tile:

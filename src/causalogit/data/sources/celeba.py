@@ -91,9 +91,14 @@ def _complete(where: str, problem: str | None) -> bool:
 
 def _text_table(path: Path, needed: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
     """The authors' form: columns between blanks, named in the second line where there are many."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read: get it from {_URL}") from error
     columns, first = list(needed), 0
     if len(needed) > 2:
+        if len(lines) < 2:
+            raise ValueError(f"{path} is cut short: get it from {_URL}")
         columns, first = ["image_id", *lines[1].split()], 2
         check_columns(path, columns, needed)
     rows = []

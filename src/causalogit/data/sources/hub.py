@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -102,7 +103,7 @@ def _image_column(name: str, features: Mapping[str, Any]) -> str:
 
 def _label_column(name: str, features: Mapping[str, Any]) -> str:
     found = [key for key, kind in features.items() if _is(kind, "ClassLabel") and key != "group"]
-    if not found and "label" in features:
+    if not found and _is(features.get("label"), "Value"):
         return "label"
     return _only(name, found, "label", "of type ClassLabel", features)
 
@@ -132,7 +133,7 @@ def _numbers(name: str, parts: Parts, column: str) -> tuple[Tensor, tuple[str, .
         f"{split}, row {row}"
         for split, part in parts.items()
         for row, value in enumerate(part[column])
-        if value is None or value in unknown
+        if _is_missing(value) or value in unknown
     ]
     if missing:
         raise ValueError(
@@ -144,6 +145,10 @@ def _numbers(name: str, parts: Parts, column: str) -> tuple[Tensor, tuple[str, .
     names = sorted(set(values))
     place = {value: number for number, value in enumerate(names)}
     return torch.tensor([place[value] for value in values]), tuple(map(str, names))
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _images(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from causalogit.config import DataConfig
@@ -24,7 +24,7 @@ def imagenet_lt(config: DataConfig) -> Samples:
     and the lists `ImageNet_LT_{train,val,test}.txt`, a path and a label on each line.
 
     Raises:
-        ValueError: a list is missing, or names photos that are not there.
+        ValueError: a list is missing or damaged, or names photos that are not there.
     """
     if config.path is None:
         raise ValueError(
@@ -34,6 +34,7 @@ def imagenet_lt(config: DataConfig) -> Samples:
     root = Path(config.path)
     lines = {split: _lines(root, f"ImageNet_LT_{name}.txt") for split, name in _LISTS.items()}
     names = _class_names(lines["train"])
+    _check_labels(lines, len(names))
     flat = not (root / "val" / names[0]).is_dir()
     records = [
         Record(where, root / _place(path, flat=flat), names[label], split=split)
@@ -53,9 +54,12 @@ def imagenet_lt(config: DataConfig) -> Samples:
 def _lines(root: Path, name: str) -> list[Line]:
     try:
         text = (root / name).read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{root} has no readable {name}: get it from {_URL}") from error
-    return list(_parsed(name, text.splitlines()))
+    lines = list(_parsed(name, text.splitlines()))
+    if not lines:
+        raise ValueError(f"{root / name} is empty: get it from {_URL}")
+    return lines
 
 
 def _parsed(name: str, lines: Sequence[str]) -> Iterator[Line]:
@@ -72,6 +76,16 @@ def _class_names(train: Sequence[Line]) -> list[str]:
     if sorted(folders) != list(range(len(folders))):
         raise ValueError("ImageNet_LT_train.txt leaves labels out: get it anew")
     return [folders[label] for label in range(len(folders))]
+
+
+def _check_labels(lines: Mapping[str, Sequence[Line]], count: int) -> None:
+    for own in lines.values():
+        for where, _, label in own:
+            if label >= count:
+                raise ValueError(
+                    f"{where}: label {label} is of no training image, whose labels are 0 to "
+                    f"{count - 1}"
+                )
 
 
 def _place(path: str, *, flat: bool) -> str:

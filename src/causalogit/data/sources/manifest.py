@@ -84,7 +84,7 @@ def read_table(path: Path, delimiter: str = ",") -> tuple[list[str], Iterator[Ro
     twice = [column for column in columns if columns.count(column) > 1]
     if twice:
         raise ValueError(f"{path} has two columns named '{twice[0]}'")
-    return columns, _csv_rows(path.name, columns, lines)
+    return columns, _as_rows(path.name, columns, enumerate(lines, start=2))  # as spreadsheets count
 
 
 def _lines(path: Path, reader: Iterator[list[str]]) -> Iterator[list[str]]:
@@ -96,8 +96,10 @@ def _lines(path: Path, reader: Iterator[list[str]]) -> Iterator[list[str]]:
         ) from error
 
 
-def _csv_rows(name: str, columns: Sequence[str], lines: Iterable[list[str]]) -> Iterator[Row]:
-    for number, values in enumerate(lines, start=2):  # as spreadsheets count
+def _as_rows(
+    name: str, columns: Sequence[str], lines: Iterable[tuple[int, list[str]]]
+) -> Iterator[Row]:
+    for number, values in lines:
         if not values:
             continue
         where = f"{name}, row {number}"
@@ -134,8 +136,10 @@ def _rows(path: Path) -> Iterator[Row]:
     unknown = [name for name in columns if name not in (*NEEDED, *OPTIONAL)]
     if unknown:
         raise ValueError(
-            f"{path} has columns that are not known: {', '.join(unknown)}; rename or remove them, "
-            f"known are {', '.join((*NEEDED, *OPTIONAL))}"
+            f"{path} has columns that are not known: "
+            f"{', '.join(name or '(one without a name)' for name in unknown)}; rename or remove "
+            "them (pandas writes no index with index=False), known are "
+            f"{', '.join((*NEEDED, *OPTIONAL))}"
         )
     return rows
 
@@ -152,11 +156,9 @@ def _read_parquet(path: Path) -> tuple[list[str], Iterator[Row]]:
         table = parquet.read_table(path)
     except (OSError, pyarrow.ArrowException) as error:
         raise ValueError(f"{path} is not a readable Parquet file ({error})") from error
-    rows = (
-        (f"{path.name}, row {number}", {key: _text(value) for key, value in row.items()}, None)
-        for number, row in enumerate(table.to_pylist(), start=1)
-    )
-    return list(table.column_names), rows
+    columns = list(table.column_names)
+    lines = ([_text(row[name]) for name in columns] for row in table.to_pylist())
+    return columns, _as_rows(path.name, columns, enumerate(lines, start=1))
 
 
 def _text(value: Any) -> str:

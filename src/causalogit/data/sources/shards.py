@@ -120,7 +120,7 @@ class _Index:
         self.files.append(file)
         try:
             with tarfile.open(file, "r:") as tar:
-                members = (member for member in tar if member.isfile())
+                members = (one for one in tar if one.isfile() and not _hidden(one.name))
                 for key, own in groupby(members, lambda member: _key(member.name)[0]):
                     self._add_sample(tar, key, {_key(member.name)[1]: member for member in own})
         except (tarfile.TarError, OSError) as error:
@@ -162,6 +162,12 @@ class _Index:
         where = torch.tensor(self.where).reshape(-1, 6)
         parts, masked = where[:, 0], where[:, 5] > 0
         labels, class_names = self.labels.numbered()
+        if not (parts == 0).any():
+            raise ValueError(
+                f"{self.source} has no training images: the names of its files or of their folder "
+                f"say {', '.join(PARTS[part] for part in parts.unique().tolist())}; name those for "
+                "training otherwise"
+            )
         check_classes(self.source, class_names, labels, labels[parts == 0])
         self._check_masks(parts, masked)
         samples = Samples(
@@ -209,6 +215,11 @@ class _Index:
             yield from in_threads(decode, places)
 
         return LazyImages(len(where), size, has_masks, decode_batch, memory)
+
+
+def _hidden(name: str) -> bool:
+    """What a system puts beside files, as macOS does with ._NAME."""
+    return name.rpartition("/")[2].startswith(".")
 
 
 def _key(name: str) -> tuple[str, str]:

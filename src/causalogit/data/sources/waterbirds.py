@@ -127,6 +127,13 @@ class _Names:
                 usual = default[int(number)] if int(number) < len(default) else number
                 self._by_number.setdefault(number, values.get(names) or usual)
         self.all = [self._by_number[number] for number in sorted(self._by_number, key=int)]
+        twice = next((name for name in self.all if self.all.count(name) > 1), None)
+        if twice is not None:
+            numbers = [number for number, name in self._by_number.items() if name == twice]
+            raise ValueError(
+                f"{METADATA}: {column} {' and '.join(numbers)} have one name, '{twice}': give each "
+                "its own"
+            )
 
     def of(self, row: Row) -> tuple[str, str | None]:
         """The name of a row's number, and what is wrong with it."""

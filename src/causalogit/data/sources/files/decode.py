@@ -45,7 +45,7 @@ def decode(record: Record, size: int, *, with_mask: bool) -> Decoded:
 
     Raises:
         Unusable: a file is missing or cannot be decoded, the mask has another size than the photo,
-            or the box is not inside of it.
+            the box is not inside of it, or the object is not in the middle.
     """
     content = read_bytes(record.image)
     photo, full_size = decode_photo(content, size, record.image.name)
@@ -53,13 +53,12 @@ def decode(record: Record, size: int, *, with_mask: bool) -> Decoded:
     if record.box is not None:
         check_box(record.box, full_size)
     if with_mask:
+        mask = None  # others have one, but not of this split: nobody will look at it
         if record.mask is not None:
             mask = decode_mask(read_bytes(record.mask), full_size, f"the mask {record.mask}")
         elif record.box is not None:
             mask = box_mask(record.box, full_size)
-        else:  # others have one, but not of this split: nobody will look at it
-            mask = Image.new("L", full_size)
-        channels.append(fit_mask(mask, size))
+        channels.append(0 * photo[..., :1] if mask is None else fit_mask(mask, size))
     return Decoded(stacked(channels), hashlib.blake2b(content, digest_size=16).digest())
 
 
@@ -69,8 +68,18 @@ def stacked(channels: list[Array]) -> Tensor:
 
 
 def fit_mask(mask: Image.Image, size: int) -> Array:
-    """The middle square of a mask, resized, `(S, S, 1)`."""
-    return numpy.asarray(_fit(mask, size))[..., None]
+    """The middle square of a mask, resized, `(S, S, 1)`.
+
+    Raises:
+        Unusable: it shows no object.
+    """
+    fitted = numpy.asarray(_fit(mask, size))[..., None]
+    if fitted.max() < OBJECT:
+        raise Unusable(
+            f"the middle square of the photo, {size} x {size} pixels, shows nothing of the object: "
+            "cut the photo around it, or leave it out"
+        )
+    return fitted
 
 
 def read_bytes(path: Path) -> bytes:
