@@ -128,6 +128,7 @@ STUDY = choice(
         ours("to 3, gated, noise 0.2", network=network("expert", 3.0, gated=True), noise=0.2),
         ours("meta statistics", meta_statistics=True),
         ours("meta until 0.25", meta_until=0.25),
+        ours("meta until 0.25, patient", meta_until=0.25, meta_patience=True),
         UNPERTURBED,
         ours("held at 0, noise 0.2", network=network("expert", 1e-9, 0.0), noise=0.2),
     ),

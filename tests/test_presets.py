@@ -92,6 +92,7 @@ def test_the_preset_paper_has_no_addition_of_ours():
     assert not clp.replace
     assert (clp.pace, clp.meta_weight, clp.refit, clp.lagged, clp.every) == (1, 0, 0, False, 1)
     assert (clp.noise, clp.meta_until, clp.meta_statistics) == (0, 0, False)
+    assert clp.meta_patience is False
     assert (clp.clean_weight, clp.factual_weight, clp.counterfactual_weight) == (1, 1, 1)
     left_open = {f.name for f in fields(clp) if getattr(clp, f.name) is None}
     assert left_open == {"expert"}  # nobody is asked, by the form and the ten

@@ -203,6 +203,24 @@ def test_a_classifier_at_chance_has_all_of_the_meta_loss(task_with, monkeypatch,
     assert method.learned.share == learned
 
 
+def test_patience_waits_until_the_classifier_is_seen_to_be_at_chance(task_with, monkeypatch):
+    method = build_method(clp_factual(task_with(meta_until=0.4, meta_patience=True)))
+    batch = method.task.data.train.batch(torch.arange(50) * 7)  # of five classes, ten each
+    said = torch.full((50, 5), -math.log(5))  # nothing
+    monkeypatch.setattr(method.expert, "log_probabilities", lambda batch: said)
+    loss = {"loss/classifier": math.log(5)}
+    monkeypatch.setattr(method.clp, "step", lambda *images, spurious: dict(loss))
+    weights = []
+    for _ in range(200):
+        method.step(batch)
+        weights.append(method.clp.meta_weight)
+    wanted = 1 - 0.98 ** torch.arange(200)
+    torch.testing.assert_close(torch.tensor(weights), wanted, atol=1e-4, rtol=0)
+    again = build_method(method.task)
+    again.load_state_dict(method.state_dict())
+    assert again.learned.share == method.learned.share
+
+
 @pytest.mark.parametrize("share", [0.0, 0.001])
 def test_an_expert_of_objects_that_nobody_knows_says_the_frequencies(task_with, share):
     task = task_with(share=share, expert_epochs=1)

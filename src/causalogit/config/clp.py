@@ -92,6 +92,9 @@ class ClpConfig(Section, prefix="clp.", unlimited=("max_hypergradient",)):
         meta_until: share of the labels' information that the classifier has when what the meta loss
             counts for its sake has fallen from 1, at chance, to 0; 0 is off, null for the method's
             own choice.
+        meta_patience: take the classifier to have that share at first, so that it has the meta loss
+            for its sake only where it is still at chance some 50 steps on; null for the method's
+            own choice.
         refit: share of a logistic regression on the meta images and factual copies of them (DFR) in
             the last layer, mixed in when training is over; 0 is off, 1 puts it in the layer's
             place, null for the method's own choice.
@@ -132,6 +135,7 @@ class ClpConfig(Section, prefix="clp.", unlimited=("max_hypergradient",)):
     counterfactual_weight: float = 1.0
     meta_weight: float | None = None
     meta_until: float | None = None
+    meta_patience: bool | None = None
     refit: float | None = None
     meta_statistics: bool = False
     expert: ExpertName | None = None

@@ -59,6 +59,7 @@ class Clp(Method):
         noise: share of the labels that may be any class, likewise.
         meta_weight: of the meta loss's gradient in the classifier's step, likewise.
         meta_until: share of the labels' information from which on it needs none, likewise.
+        meta_patience: whether it is taken to have that share at first, likewise.
         expert_name: who says what is spurious, likewise.
         normalise: whether that network's inputs are normalised over the batch.
     """
@@ -75,6 +76,7 @@ class Clp(Method):
     noise: ClassVar[float] = 0.0
     meta_weight: ClassVar[float] = 0.0
     meta_until: ClassVar[float] = 0.0
+    meta_patience: ClassVar[bool] = False
     expert_name: ClassVar[ExpertName] = "background"
     normalise: ClassVar[bool] = True
 
@@ -106,9 +108,9 @@ class Clp(Method):
         )
         expert = self.expert_of(config)
         self.expert = None if expert is None else spurious_expert(expert, task, self.augmented)
-        self.known, self.learned = (
-            Information(task.log_frequencies(), noise=self._noise) for _ in range(2)
-        )
+        frequencies, granted = task.log_frequencies(), self._patience * self._meta_until
+        self.known = Information(frequencies, noise=self._noise)
+        self.learned = Information(frequencies, noise=self._noise, at_first=granted)
         shifts = "background_shift" in names
         self.replace = factual(task, task.config.controls.train_fill) if shifts else None
 
@@ -220,9 +222,18 @@ class Clp(Method):
     @property
     def _unlearned(self) -> float:
         """From 1, where the classifier knows nothing of the labels yet, down to 0."""
-        chosen = self.task.config.clp.meta_until
-        until = self.meta_until if chosen is None else chosen
+        until = self._meta_until
         return max(0.0, 1 - self.learned.share / until) if until else 0.0
+
+    @property
+    def _meta_until(self) -> float:
+        chosen = self.task.config.clp.meta_until
+        return self.meta_until if chosen is None else chosen
+
+    @property
+    def _patience(self) -> bool:
+        chosen = self.task.config.clp.meta_patience
+        return self.meta_patience if chosen is None else chosen
 
     def _besides(self, batch: Batch) -> dict[str, Tensor]:
         """What a step is told besides images, labels and masks, where it is asked for."""

@@ -74,12 +74,19 @@ class Information:
         log_frequencies: of the classes, `(C,)`.
         memory: of the running means, a step.
         noise: share of the labels that are drawn anew from all classes.
+        at_first: the share that is taken for granted before there is a batch, and forgotten as the
+            means are.
     """
 
     def __init__(
-        self, log_frequencies: Tensor, memory: float = 0.98, *, noise: float = 0.0
+        self,
+        log_frequencies: Tensor,
+        memory: float = 0.98,
+        *,
+        noise: float = 0.0,
+        at_first: float = 0.0,
     ) -> None:
-        self.log_frequencies, self.memory = log_frequencies, memory
+        self.log_frequencies, self.memory, self.at_first = log_frequencies, memory, at_first
         classes = len(log_frequencies)
         chances = torch.full((classes,), noise / classes)
         chances[0] += 1 - noise
@@ -92,15 +99,22 @@ class Information:
         both = torch.stack([torch.as_tensor(loss).to(frequency_loss), frequency_loss])
         means = processes.mean(both).cpu()  # where a checkpoint has them, too; one read from a GPU
         if means.isfinite().all():  # else the guard leaves the step out
-            known = means if self.means is None else self.means
+            known = self._granted(means) if self.means is None else self.means
             self.means = self.memory * known + (1 - self.memory) * means
         return self.share
 
+    def _granted(self, first: Tensor) -> Tensor:
+        """What stands for the batches before the first one, whose means these are."""
+        if not self.at_first:
+            return first
+        knowable = first[1] - self.unknowable
+        return torch.stack([first[1] - self.at_first * knowable, first[1]])
+
     @property
     def share(self) -> float:
-        """As it is by now; 0 before the first batch."""
+        """As it is by now."""
         if self.means is None:
-            return 0.0
+            return self.at_first
         loss, frequency_loss = (self.means - self.unknowable).tolist()
         if frequency_loss <= 0:
             return 0.0
