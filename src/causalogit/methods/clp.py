@@ -97,10 +97,10 @@ class Clp(Method):
             solver=config.solver,
             lagged=config.lagged,
             every=config.every,
-            pace=Pace(self.pace if config.pace is None else config.pace),
-            noise=self._noise,
+            pace=Pace(self._chosen("pace")),
+            noise=self._chosen("noise"),
             objective=self.objective(),
-            meta_weight=self._meta_weight,
+            meta_weight=self._chosen("meta_weight"),
             saliency_weight=config.saliency_weight,
             saliency_fraction=config.saliency_fraction,
             pieces=task.config.optimizer.pieces,
@@ -108,9 +108,10 @@ class Clp(Method):
         )
         expert = self.expert_of(config)
         self.expert = None if expert is None else spurious_expert(expert, task, self.augmented)
-        frequencies, granted = task.log_frequencies(), self._patience * self._meta_until
-        self.known = Information(frequencies, noise=self._noise)
-        self.learned = Information(frequencies, noise=self._noise, at_first=granted)
+        granted = self._chosen("meta_patience") * self._chosen("meta_until")
+        frequencies = task.log_frequencies()
+        self.known = Information(frequencies, noise=self._chosen("noise"))
+        self.learned = Information(frequencies, noise=self._chosen("noise"), at_first=granted)
         shifts = "background_shift" in names
         self.replace = factual(task, task.config.controls.train_fill) if shifts else None
 
@@ -154,7 +155,7 @@ class Clp(Method):
         if weighed:
             said = F.nll_loss(besides["spurious"], batch.labels)
             known = metrics["expert/information"] = self.known.after(said, batch.labels)
-            self.clp.meta_weight = self._meta_weight * max(known, self._unlearned)
+            self.clp.meta_weight = self._chosen("meta_weight") * max(known, self._unlearned)
         metrics |= self.clp.step(batch.images, batch.labels, batch.masks, **besides)
         if weighed and "loss/classifier" in metrics:  # not left out
             learned = self.learned.after(metrics["loss/classifier"], batch.labels)
@@ -209,31 +210,16 @@ class Clp(Method):
         if self.expert is not None:
             self.expert.load_state_dict(state["expert"])
 
-    @property
-    def _noise(self) -> float:
-        chosen = self.task.config.clp.noise
-        return self.noise if chosen is None else chosen
-
-    @property
-    def _meta_weight(self) -> float:
-        chosen = self.task.config.clp.meta_weight
-        return self.meta_weight if chosen is None else chosen
+    def _chosen(self, option: str) -> Any:
+        """Of the config's `clp` section, or the method's own where that leaves it open."""
+        chosen = getattr(self.task.config.clp, option)
+        return getattr(self, option) if chosen is None else chosen
 
     @property
     def _unlearned(self) -> float:
         """From 1, where the classifier knows nothing of the labels yet, down to 0."""
-        until = self._meta_until
+        until: float = self._chosen("meta_until")
         return max(0.0, 1 - self.learned.share / until) if until else 0.0
-
-    @property
-    def _meta_until(self) -> float:
-        chosen = self.task.config.clp.meta_until
-        return self.meta_until if chosen is None else chosen
-
-    @property
-    def _patience(self) -> bool:
-        chosen = self.task.config.clp.meta_patience
-        return self.meta_patience if chosen is None else chosen
 
     def _besides(self, batch: Batch) -> dict[str, Tensor]:
         """What a step is told besides images, labels and masks, where it is asked for."""
