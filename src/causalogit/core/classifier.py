@@ -97,8 +97,8 @@ class Classifier:
         name = type(self.model).__name__
         if not isinstance(logits, Tensor):
             raise ValueError(
-                f"{name} gives {type(logits).__name__} while it is trained: it must give logits "
-                "(B, C) alone then as well"
+                f"{name} gives {type(logits).__name__}: it must give logits (B, C) alone, in "
+                "training as well"
             )
         if len(caught) != 1 or caught[0][0].dim() != 2:
             raise ValueError(
