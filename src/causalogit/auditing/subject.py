@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from causalogit.config.check import one_line
 from causalogit.evaluate.attention import spatial_convolutions
-from causalogit.evaluate.modes import eval_mode
+from causalogit.modes import eval_mode
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from causalogit.modes import eval_mode
 
 
 @dataclass(frozen=True)
@@ -49,20 +49,8 @@ class Fgsm:
         """Fill images, without a graph; see `Fill`. Nothing is drawn from the generator."""
         inputs = images.detach().requires_grad_()
         devices = [images.device] if images.is_cuda else []
-        with _evaluating(self.model), torch.random.fork_rng(devices), torch.enable_grad():
+        with eval_mode(self.model), torch.random.fork_rng(devices), torch.enable_grad():
             # The sum: an image's gradient then does not shrink with the size of its batch.
             loss = F.cross_entropy(self.model(inputs), labels, reduction="sum")
             (gradient,) = torch.autograd.grad(loss, inputs)
         return (images.detach() + self.epsilon * gradient.sign()).clamp(self.low, self.high)
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode, and each submodule's own mode afterwards: parts of a model may be frozen."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

@@ -28,6 +28,7 @@ from causalogit.core.outcomes import Metrics, read
 from causalogit.core.pace import Pace
 from causalogit.core.perturbation import PerturbationNetwork
 from causalogit.core.training_loss import PerturbedLogits, TrainingLoss, corrected
+from causalogit.modes import eval_mode
 
 
 class CausalLogitPerturbation:
@@ -240,19 +241,12 @@ class CausalLogitPerturbation:
         With noise delta has that in it, too, see `PerturbedLogits.total`. The form `weight` gives
         weights in (0, 1) instead, `(B,)`, not yet divided by their mean.
         """
-        networks = [self.classifier.model, self.network]
-        modes = [(m, m.training) for network in networks for m in network.modules()]
-        try:
-            for network in networks:
-                network.eval()
+        with eval_mode(self.classifier.model), eval_mode(self.network):
             logits, features = self.classifier(images)
             weights = self.classifier.head.weight
             values = self.table(logits, features, weights, labels, spurious, replaced, update=False)
             output = self.network(self.network.normalised(values), labels, spurious)
             return values, self.loss.total(logits, output, labels)
-        finally:
-            for module, mode in modes:
-                module.training = mode
 
     def state_dict(self) -> dict[str, Any]:
         """All that lives as long as the run, but classifier, optimizer and place in the loaders."""

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from causalogit.evaluate.modes import eval_mode
+from causalogit.modes import eval_mode
 
 AttentionMethod = Literal["occlusion", "grad_cam"]
 

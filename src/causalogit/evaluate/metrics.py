@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from causalogit.data import Split
-from causalogit.evaluate.modes import eval_mode
+from causalogit.modes import eval_mode
 
 Metrics = dict[str, float]
 

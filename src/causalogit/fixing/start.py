@@ -16,8 +16,8 @@ from causalogit.auditing.outputs import labels_in_outputs, output_names
 from causalogit.auditing.subject import Subject, of_module
 from causalogit.config import RunConfig
 from causalogit.core.classifier import Classifier, find_head
-from causalogit.evaluate.modes import eval_mode
 from causalogit.models import MODELS, Normalized, is_function
+from causalogit.modes import eval_mode
 from causalogit.train.begin import check_training
 from causalogit.train.load import load_classifier, load_model
 

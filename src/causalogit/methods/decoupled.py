@@ -11,10 +11,10 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from causalogit.core import Classifier
 from causalogit.data import Split, epoch_batches
-from causalogit.evaluate.modes import eval_mode
 from causalogit.methods.base import Budget, PlainMethod, method
 from causalogit.methods.second import optimizer_like
 from causalogit.models import seeded
+from causalogit.modes import eval_mode
 
 _TAUS = tuple(step / 10 for step in range(21))
 

@@ -15,11 +15,11 @@ from causalogit.config import ExpertName
 from causalogit.core import processes
 from causalogit.data import Batch
 from causalogit.data.streams import draws_at, epoch_order
-from causalogit.evaluate.modes import eval_mode
 from causalogit.methods.base import Task
 from causalogit.methods.masked import counterfactual
 from causalogit.methods.second import second_network
 from causalogit.models import seeded
+from causalogit.modes import eval_mode
 
 RAREST = 30.0
 """How many times as often the rarest images are drawn, at most."""

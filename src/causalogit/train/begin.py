@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from causalogit.config import RunConfig
 from causalogit.config.check import one_line
-from causalogit.evaluate.modes import eval_mode
+from causalogit.modes import eval_mode
 from causalogit.train.together import started_together
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from torch import nn
 
 @contextmanager
 def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Every submodule gets back the mode that it had, also where they differed."""
+    """Every submodule gets back the mode that it had: parts of a model may be frozen."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
