@@ -57,6 +57,17 @@ def test_a_soft_edge_of_the_object_is_painted_over_too():
     assert make_counterfactual("shuffle", boxes=True) == Counterfactual(Shuffle(), box_masks)
 
 
+@pytest.mark.parametrize("side", [2, 3])
+def test_a_single_row_or_column_is_painted_as_two_alike(side):
+    """Of one, `cv2.inpaint` reads what lies beyond the image in memory."""
+    draws = torch.Generator().manual_seed(0)
+    images = torch.rand(50, 3, 6, 6, generator=draws).narrow(side, 0, 1)
+    masks = (torch.rand(50, 1, 6, 6, generator=draws) > 0.7).float().narrow(side, 0, 1)
+    fill, labels = OpenCv(fallback=Grey()), torch.zeros(50)
+    two = fill(images.repeat_interleave(2, side), masks.repeat_interleave(2, side), labels, draws)
+    assert torch.equal(fill(images, masks, labels, draws), two.narrow(side, 0, 1))
+
+
 def test_nothing_known_is_the_fallback():
     images = torch.rand(2, 3, 8, 8)
     masks = torch.zeros(2, 1, 8, 8)
