@@ -44,8 +44,8 @@ class OpenCv:
         """Fill images; see `Fill`. Images of 1 or 3 channels in [0, 1]."""
         for side in (2, 3):  # of one row or column, OpenCV reads what lies beyond: it gets two
             if images.shape[side] == 1:
-                twice = [torch.cat([of, of], side) for of in (images, masks)]
-                return self(*twice, labels, generator).narrow(side, 0, 1)
+                images, masks = (torch.cat([single, single], side) for single in (images, masks))
+                return self(images, masks, labels, generator).narrow(side, 0, 1)
         cv2 = _opencv()
         flag = cv2.INPAINT_TELEA if self.method == "telea" else cv2.INPAINT_NS
         holes = holes_of(images, masks)
