@@ -47,8 +47,8 @@ PASSES = {
 }
 """The passes of an exact step in their order, by what is timed. A lagged one has no last."""
 
-OTHER_WAYS = ("channels-last", "bfloat16")
-"""In which plain and exact steps are timed besides: a layout in memory, and autocast."""
+OTHER_WAYS = ("channels-last", "bfloat16", "compiled")
+"""In which steps are timed besides: a layout in memory, autocast, and `torch.compile`."""
 
 
 def passes(model: nn.Module, batch: Pair, meta: Pair) -> dict[str, Callable[[], object]]:
@@ -113,6 +113,8 @@ def in_another_way(
         return partial(
             stepper(scheme, model, meta), images.contiguous(memory_format=layout), labels
         )
+    if way == "compiled":
+        return partial(stepper(scheme, torch.compile(model), meta), *batch)
     step = stepper(scheme, model, meta)
 
     def autocast() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -44,7 +45,8 @@ class Classifier:
 
     The module itself is never changed: features are caught by a hook that lives for one call, and
     `probe` evaluates it at other weights without touching its buffers or the random state. In
-    several processes its batch norms, while they train, see the parts of all.
+    several processes its batch norms, while they train, see the parts of all. What `torch.compile`
+    made of it is passed by in here, where graphs are kept and weights replaced.
 
     Args:
         model: maps images `(B, ...)` to logits `(B, C)`.
@@ -90,7 +92,7 @@ class Classifier:
             lambda _, args, output: caught.append((args[0], output))
         )
         try:
-            with whole_batch_norm():
+            with _uncompiled(), whole_batch_norm():
                 logits = self.model(images)
         finally:
             hook.remove()
@@ -145,7 +147,7 @@ class Classifier:
         if in_pieces and self.pieces > 1:
             return torch.cat([self.probe(parameters, part) for part in self._parts(images)])
         buffers = {n: b.clone() for n, b in self.model.named_buffers()}
-        with whole_batch_norm():
+        with _uncompiled(), whole_batch_norm():
             logits: Tensor = functional_call(self.model, (dict(parameters), buffers), (images,))
         return logits
 
@@ -192,6 +194,12 @@ class Classifier:
             yield
         finally:
             back()
+
+
+def _uncompiled() -> AbstractContextManager[object]:
+    """Modules run by their own code; nothing to do where nothing can have been compiled."""
+    compiler = "torch._dynamo" in sys.modules  # importing it takes seconds
+    return torch.compiler.set_stance("force_eager") if compiler else nullcontext()
 
 
 class _BuffersKept(AbstractContextManager[None]):
