@@ -108,14 +108,14 @@ def in_another_way(
     """A step in one of `OTHER_WAYS`."""
     if way == "channels-last":
         layout = torch.channels_last
-        (images, labels), meta = batch, (meta[0].contiguous(memory_format=layout), meta[1])
+        images, of_meta = (of[0].contiguous(memory_format=layout) for of in (batch, meta))
+        batch, meta = (images, batch[1]), (of_meta, meta[1])
         model = model.to(memory_format=layout)
-        return partial(
-            stepper(scheme, model, meta), images.contiguous(memory_format=layout), labels
-        )
     if way == "compiled":
-        return partial(stepper(scheme, torch.compile(model), meta), *batch)
+        model.compile()
     step = stepper(scheme, model, meta)
+    if way != "bfloat16":
+        return partial(step, *batch)
 
     def autocast() -> None:
         with torch.autocast("cpu", torch.bfloat16):
