@@ -11,7 +11,7 @@ Keeps its runs in runs/pets, writes docs/results/pets.
 
 from __future__ import annotations
 
-from benchmarks.digits import DROS, METHODS
+from benchmarks.digits import CORRECTION, DROS, METHODS
 from benchmarks.digits import STUDY as DIGITS
 from benchmarks.study import Study, main
 from causalogit.presets import load_preset
@@ -20,7 +20,7 @@ STUDY = Study(
     name="pets",
     settings={"0.90": load_preset("waterbirds-small")},
     methods=(*METHODS, "product_of_experts"),
-    variants=DROS,
+    variants=(CORRECTION, *DROS),
     metrics=DIGITS.metrics,
     against=("clp", "clp_factual"),
 )

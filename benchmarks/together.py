@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.digits import JTTS, METHODS, PRODUCTS
+from benchmarks.digits import CORRECTION, JTTS, METHODS, PRODUCTS
 from benchmarks.digits import STUDY as DIGITS
 from benchmarks.masks import UNPERTURBED, masked
 from benchmarks.study import Study, Variant, main
@@ -40,6 +40,7 @@ STUDY = Study(
     settings={"exact": CONFIG, "boxes": masked(CONFIG, "box", 1.0)},
     methods=(*METHODS, "logit_adjustment", "co_teaching", "gold_loss_correction"),
     variants=(
+        CORRECTION,
         *JTTS,
         *PRODUCTS,
         Variant("clp_factual", "noise 0.2", told),

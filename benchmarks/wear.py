@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.digits import DROS, METHODS
+from benchmarks.digits import CORRECTION, DROS, METHODS
 from benchmarks.digits import STUDY as DIGITS
 from benchmarks.study import main
 from causalogit.presets import load_preset
@@ -20,7 +20,7 @@ STUDY = replace(
     name="wear",
     settings={"0.95": load_preset("wear-on-scenes-small")},
     methods=(*METHODS, "product_of_experts"),
-    variants=DROS,
+    variants=(CORRECTION, *DROS),
 )
 
 if __name__ == "__main__":

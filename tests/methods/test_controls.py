@@ -347,6 +347,20 @@ def test_dfr_of_two_classes_tells_them_apart(missing, make_task):
     assert (answers == given.labels).double().mean().item() > 0.6
 
 
+def test_logit_correction_counts_classes_among_images_of_the_same_attribute(make_task):
+    task = make_task(method="logit_correction")
+    method, batch = build_method(task), some(task)
+    train, shares = task.data.train, method.delta(batch).exp()
+    for i, group in enumerate(batch.groups.tolist()):
+        alike = train.labels[train.groups % 5 == group % 5]
+        for label in range(5):
+            count = (alike == label).sum().item() + 1
+            assert shares[i, label].item() == pytest.approx(count / (len(alike) + 5), rel=1e-4)
+    logits = copy.deepcopy(task.model)(batch.images)
+    expected = torch.nn.functional.cross_entropy(logits + shares.log(), batch.labels).item()
+    assert method.step(batch)["loss/train"] == pytest.approx(expected, rel=1e-4)
+
+
 def test_a_paced_product_of_experts_multiplies_its_loss(make_task):
     """By what delta takes away of the residuals, and a checkpoint keeps how much that was."""
     losses, memories = {}, {}

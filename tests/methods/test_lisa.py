@@ -88,7 +88,7 @@ def test_labels_are_those_that_training_sees(make_task):
     assert torch.equal(task.data.train.labels[drawn], task.data.train.labels)
 
 
-@pytest.mark.parametrize("name", ["lisa", "group_dro", "group_balanced"])
+@pytest.mark.parametrize("name", ["lisa", "group_dro", "group_balanced", "logit_correction"])
 def test_data_without_groups_are_refused(name, make_task):
     task = make_task(method=name)
     task = replace(task, data=replace(task.data, attribute_names=("all",)))

@@ -16,7 +16,8 @@ class ControlsConfig(Section, prefix="controls."):
         train_fill: fill of the background where a method augments training images, or another look
             of the object, as in clp.factual.
         product_alpha: fixed strength of the expert in the product of experts.
-        product_pace: largest factor on its training loss, as clp.pace; 1 is off.
+        product_pace: largest factor on its training loss, and on logit correction's, as clp.pace; 1
+            is off.
         group_dro_step: step size of GroupDRO's group weights.
         effective_number_beta: beta of the class weights of the class-balanced losses and of
             LDAM-DRW; 0 weighs all classes alike, 1 would weigh them by one over their size.
