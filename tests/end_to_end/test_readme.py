@@ -36,6 +36,11 @@ def names(tmp_path, monkeypatch):
         "loader": DataLoader(TensorDataset(images, labels), batch_size=20),
         "meta_loader": DataLoader(TensorDataset(images, labels), batch_size=10),
         "masked_meta_loader": DataLoader(TensorDataset(images, labels, masks), batch_size=10),
+        "masked_loader": DataLoader(TensorDataset(images, labels, masks), batch_size=20),
+        "site_loader": DataLoader(TensorDataset(images, labels, labels % 3), batch_size=20),
+        "num_sites": 3,
+        "train_sites": labels % 3,
+        "train_labels": labels,
         "epochs": 2,
         "dataset": TensorDataset(images, labels, masks),
     }
@@ -48,7 +53,7 @@ def test_three_lines_in_a_loop_of_ones_own(names):
 
 
 def test_the_page_on_loops(names):
-    plain, masked = blocks(ROOT / "docs" / "loop.md", "python")
+    plain, masked, replaced, told = blocks(ROOT / "docs" / "loop.md", "python")
     exec(plain, names)
     assert "loss/meta" in names["metrics"]
     names["meta_loader"] = names["masked_meta_loader"]
@@ -56,6 +61,10 @@ def test_the_page_on_loops(names):
     images, labels, _ = names["dataset"].tensors
     metrics = names["clp"].step(images[:8], labels[:8])
     assert "loss/meta_counterfactual" in metrics
+    exec(replaced, names)
+    assert names["metrics"]["skipped"] == 0
+    exec(told, names)
+    assert 0 < names["metrics"]["delta/alpha"] < 1
 
 
 def test_the_audit_in_python(names):
