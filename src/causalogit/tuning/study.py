@@ -219,10 +219,18 @@ def _keep(file: Path, record: dict[str, Any], config: RunConfig) -> None:
 
 def _storage(out: Path, url: str | None) -> BaseStorage:
     from optuna.storages import JournalStorage, get_storage
-    from optuna.storages.journal import JournalFileBackend
+
+    from causalogit.tuning.journal import WholeLines
 
     if url is None:
-        return JournalStorage(JournalFileBackend(str(out / "study.log")))
+        file = out / "study.log"
+        try:
+            return JournalStorage(WholeLines(file))
+        except (ValueError, LookupError, TypeError) as error:
+            raise ValueError(
+                f"{file} is damaged ({one_line(error)}): put it right, or choose another folder "
+                "(--out)"
+            ) from error
     try:
         return get_storage(url)
     except Exception as error:  # of Optuna, SQLAlchemy, a database's driver
