@@ -16,7 +16,7 @@ from causalogit.data.compose import SPLITS, ComposeConfig, compose
 from causalogit.data.compose.inputs import open_scene
 from causalogit.data.compose.paste import blend, paste
 from causalogit.data.compose.plan import place_counts, scene_shares
-from causalogit.files import LOCK
+from causalogit.files import LOCK, alone_in
 from tests.data.pictures import SIZE, config_of, write_pictures
 
 
@@ -258,6 +258,27 @@ def test_progress_and_an_interruption_that_leaves_nothing(pictures, tmp_path):
     assert seen[128] == ("reading", 129, 129)
     assert seen[129] == ("composing", 1, 68)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_process_left_is_gone(pictures, tmp_path):
+    left = tmp_path / ".out.unfinished"
+    (left / "images").mkdir(parents=True)
+    for name in (".lock", "images/stray.png", "metadata.csv"):
+        (left / name).touch()
+    folder = compose(config_of(pictures), tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert not (folder / ".lock").exists()
+    assert not (folder / "images" / "stray.png").exists()
+    assert len(rows_of(folder)) == 68
+
+
+def test_two_processes_do_not_compose_the_same_set(pictures, tmp_path):
+    with (
+        alone_in(tmp_path / ".out.unfinished", "composing"),
+        pytest.raises(ValueError, match=r"another process is composing in .*out"),
+    ):
+        compose(config_of(pictures), tmp_path / "out")
+    compose(config_of(pictures), tmp_path / "out")
 
 
 def test_real_pets_on_real_scenes(shared_data, tmp_path):

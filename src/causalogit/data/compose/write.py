@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 from random import Random
-from uuid import uuid4
 
 from PIL import Image
 
@@ -20,7 +19,10 @@ from causalogit.data.compose.describe import (
 from causalogit.data.compose.inputs import OnProgress, open_cut_out, open_scene, read_inputs
 from causalogit.data.compose.paste import paste
 from causalogit.data.compose.plan import Plan, make_plan
-from causalogit.files import LOCK, require_vacant
+from causalogit.files import LOCK, alone_in, require_vacant
+
+CONTENT = ("images", "masks")
+"""Folders of a set."""
 
 
 def compose(config: ComposeConfig, out: Path, on_progress: OnProgress | None = None) -> Path:
@@ -47,20 +49,24 @@ def compose(config: ComposeConfig, out: Path, on_progress: OnProgress | None = N
     if target == Path.cwd():
         raise ValueError(f"{out} is the folder that you are in, which would be replaced: name one")
     plan = make_plan(config, read_inputs(config, on_progress))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{uuid4().hex}")
-    try:
-        _write(config, plan, temporary, on_progress)
-        (target / LOCK).unlink(missing_ok=True)
-        temporary.rename(target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    temporary = target.with_name(f".{target.name}.unfinished")
+    with alone_in(temporary, "composing"):
+        require_vacant(target)  # another process may have composed it since
+        try:
+            for name in CONTENT:  # of a process that was killed
+                shutil.rmtree(temporary / name, ignore_errors=True)
+            _write(config, plan, temporary, on_progress)
+            shutil.rmtree(target, ignore_errors=True)
+            temporary.rename(target)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        (target / LOCK).unlink()
     return out
 
 
 def _write(config: ComposeConfig, plan: Plan, folder: Path, on_progress: OnProgress | None) -> None:
-    for name in ("images", "masks"):
+    for name in CONTENT:
         (folder / name).mkdir(parents=True)
     texts = {
         "metadata.csv": metadata(plan),
