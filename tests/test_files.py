@@ -7,7 +7,15 @@ import os
 
 import pytest
 
-from causalogit.files import LOCK, alone_in, require_vacant, sweep, write_atomically, write_text
+from causalogit.files import (
+    LOCK,
+    alone_in,
+    require_vacant,
+    sweep,
+    unfinished,
+    write_atomically,
+    write_text,
+)
 
 
 def test_failed_write_leaves_the_old_file(tmp_path):
@@ -73,6 +81,7 @@ def test_what_is_vacant(tmp_path):
     require_vacant(tmp_path / "new")
     require_vacant(tmp_path)
     (tmp_path / LOCK).touch()
+    unfinished(tmp_path).touch()  # of a process that was killed
     require_vacant(tmp_path)
     (tmp_path / "photo.png").touch()
     for path in (tmp_path, tmp_path / "photo.png"):
@@ -80,14 +89,17 @@ def test_what_is_vacant(tmp_path):
             require_vacant(path)
 
 
-def test_half_written_files_of_all_folders_are_swept_away(tmp_path):
+def test_what_a_killed_process_left_is_swept_away(tmp_path):
     (tmp_path / "cats").mkdir()
-    strays = [tmp_path / f".{'0f' * 16}", tmp_path / "cats" / f".{'1e' * 16}"]
-    kept = [tmp_path / ".mine", tmp_path / "cats" / "b.png", tmp_path / f"a.{'0f' * 16}"]
-    for path in strays + kept:
+    own, deeper = unfinished(tmp_path), unfinished(tmp_path / "cats")
+    kept = [tmp_path / ".mine", tmp_path / f".{'0f' * 16}", tmp_path / "cats" / "b.png"]
+    for path in (own, deeper, *kept):
         path.touch()
     sweep(tmp_path)
-    assert not any(path.exists() for path in strays)
+    assert not own.exists()
+    assert deeper.exists()  # another process may be writing there
+    sweep(tmp_path, below=True)
+    assert not deeper.exists()
     assert all(path.exists() for path in kept)
 
 

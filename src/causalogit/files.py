@@ -12,6 +12,14 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
+_MARK = ".causalogit-"
+"""How the name begins of what is not whole yet; a number nobody else has follows."""
+
+
+def unfinished(folder: Path) -> Path:
+    """A new path in a folder, for what is to be moved to its place once it is whole."""
+    return folder / f"{_MARK}{uuid4().hex}"
+
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Give `write` a temporary file beside `path`; put it in place only once it is on the disk.
@@ -20,7 +28,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         OSError: the file cannot be written; what `path` held before is still there, whole.
     """
     # not tempfile: its files are readable by their owner alone, and would stay so
-    temporary = path.with_name(f".{uuid4().hex}")  # names may be of any length
+    temporary = unfinished(path.parent)  # names may be of any length
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
@@ -52,9 +60,12 @@ def cannot_write(path: Path, reason: OSError) -> OSError:
     )
 
 
-def sweep(folder: Path) -> None:
-    """Remove the temporary files of a process that was killed while it wrote into `folder`."""
-    for leftover in folder.rglob(f".{'[0-9a-f]' * 32}"):
+def sweep(folder: Path, *, below: bool = False) -> None:
+    """Remove what a process that was killed had not finished in a folder, and below if told so.
+
+    Only for folders that are this process's alone (`alone_in`): others may be writing elsewhere.
+    """
+    for leftover in (folder.rglob if below else folder.glob)(f"{_MARK}{'[0-9a-f]' * 32}"):
         leftover.unlink(missing_ok=True)
 
 
@@ -115,12 +126,14 @@ def alone_in(folder: Path, doing: str, name: str = LOCK) -> Iterator[None]:
 
 
 def require_vacant(folder: Path) -> None:
-    """Refuse a folder that holds anything.
+    """Refuse a folder that holds anything but what a killed process has left in it.
 
     Raises:
         ValueError: it does, or it is a file.
     """
-    if folder.is_dir() and all(path.name == LOCK for path in folder.iterdir()):
+    if folder.is_dir() and all(
+        path.name == LOCK or path.name.startswith(_MARK) for path in folder.iterdir()
+    ):
         return
     if folder.exists():
         raise ValueError(f"{folder} exists already and is not empty: choose another folder")

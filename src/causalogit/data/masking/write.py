@@ -53,7 +53,7 @@ def make_masks(
     items = find_items(config)
     with alone_in(out, "making masks"):
         _check_folder(config, out)  # another process may have begun one since
-        sweep(out)
+        sweep(out, below=True)
         problems = _write_all(config, items.all, out, on_progress)
         report = report_on(items, out, on_progress)
     refuse([item.record for item in items.all], problems, config.source)
