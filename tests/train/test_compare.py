@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import Future
 
 import pytest
+import torch
 
 from causalogit.config import ClpConfig
 from causalogit.train import compare
@@ -69,3 +70,21 @@ def test_an_error_of_any_kind_is_told_with_its_run(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_as_completed", lambda *_: [(failed, "erm, seed 0")])
     with pytest.raises(ValueError, match=r"^erm, seed 0: 'utf-8' codec can't decode"):
         compare(tiny(), ["erm"], [0], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (torch.OutOfMemoryError("20 GiB"), "erm, seed 0: 20 GiB"),
+        (TypeError("a mistake"), "a mistake\nerm, seed 0"),
+    ],
+)
+def test_no_error_of_a_run_ends_the_others(tiny, tmp_path, monkeypatch, error, told):
+    ended = Future(), Future()
+    ended[0].set_exception(error)
+    ended[1].set_result({"method": "erm", "seed": 1, "folder": "erm/seed-1"})
+    runs = [(future, f"erm, seed {seed}") for seed, future in enumerate(ended)]
+    monkeypatch.setattr(sys.modules[compare.__module__], "_as_completed", lambda *_: runs)
+    with pytest.raises(type(error), match=f"^{told}$"):
+        compare(tiny(), ["erm"], [0, 1], tmp_path)
+    assert [row["seed"] for row in results(tmp_path)] == [1]

@@ -25,6 +25,7 @@ from causalogit.data.compose import ComposeConfig
 from causalogit.data.masking import MasksConfig
 from causalogit.fixing import FixConfig
 from causalogit.inpainting import InpaintingConfig
+from causalogit.memory import out_of_memory_told
 from causalogit.train.together import started_together
 
 _CONFIGS: dict[str, type[Section]] = {
@@ -45,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        _command(given)()
+        with out_of_memory_told():
+            _command(given)()
     except (ValueError, Divergence, OSError) as error:
         sys.stderr.write(f"causalogit: {error}{_remedy(error)}\n")
         return 1

@@ -39,6 +39,9 @@ class Job:
     folder: Path
 
 
+_FAILURES = (Divergence, OSError, torch.OutOfMemoryError, ValueError)
+"""What a run may end with that a sentence tells."""
+
 _queue: Queue[tuple[str, int, int]] | None = None
 
 
@@ -105,13 +108,14 @@ def run_all(
         The rows in the order of `wanted`.
 
     Raises:
-        ValueError, Divergence, OSError: a run failed, which is raised when all others are done; or
+        ValueError: a run failed, which is raised when all others are done, whatever its error; or
             the file of results is damaged.
+        Divergence, OSError, torch.OutOfMemoryError: likewise, of a run.
         ChildProcessError: a process was killed, which ends them all.
     """
     rows: dict[str, dict[str, Any]] = {}
     others = _other_rows(results, [job.folder for job in wanted])
-    failed: dict[str, ValueError | Divergence | OSError] = {}
+    failed: dict[str, Exception] = {}
     killed: BrokenProcessPool | None = None
     labels = [job.label for job in wanted]
     for future, label in _as_completed(wanted, jobs, on_progress):
@@ -120,7 +124,7 @@ def run_all(
         except BrokenProcessPool as error:  # of every run that is not done
             killed = error
             continue
-        except (ValueError, Divergence, OSError) as error:
+        except Exception as error:
             failed[label] = error
             continue
         own = [rows[label] for label in labels if label in rows]
@@ -133,7 +137,10 @@ def run_all(
         ) from killed
     for label, failure in failed.items():
         more = f" ({len(failed)} of {len(labels)} runs failed)" if len(failed) > 1 else ""
-        kind = next(own for own in (Divergence, OSError, ValueError) if isinstance(failure, own))
+        kind = next((own for own in _FAILURES if isinstance(failure, own)), None)
+        if kind is None:  # a mistake in code, not in what was asked for
+            failure.add_note(f"{label}{more}")
+            raise failure
         raise kind(f"{label}: {failure}{more}") from failure
     return [rows[label] for label in labels]
 

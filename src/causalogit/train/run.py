@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from causalogit.config import RunConfig
+from causalogit.memory import out_of_memory_told
 from causalogit.train.folder import RunFolder
 from causalogit.train.loop import OnEpoch, OnStep, Trainer
 
@@ -27,6 +28,7 @@ def train(
     Raises:
         ValueError: the folder holds a run and `resume` is off, or the config is wrong.
         Divergence: training left the numbers.
+        torch.OutOfMemoryError: a GPU or the machine has no more memory.
     """
     folder = RunFolder(out)
     finished = folder.finished(config, resume)
@@ -35,7 +37,7 @@ def train(
     trainer = Trainer(config, folder)  # a wrong config leaves no folder behind
     if trainer.part.rank == 0:
         folder.begin(config, resume=resume)
-    with folder:
+    with folder, out_of_memory_told():
         return trainer.run(on_step)
 
 
@@ -60,11 +62,12 @@ def validate(
     Raises:
         ValueError: the folder holds a run of another config, or the config is wrong.
         Divergence: training left the numbers.
+        torch.OutOfMemoryError: a GPU or the machine has no more memory.
     """
     folder = RunFolder(out)
     folder.finished(config, resume=True)
     trainer = Trainer(config, folder)
     if trainer.part.rank == 0:
         folder.begin(config, resume=True)
-    with folder:
+    with folder, out_of_memory_told():
         return trainer.validate(on_step, on_epoch)
