@@ -217,3 +217,22 @@ def test_broken_weights_are_refused(tmp_path):
     torch.save(state, tmp_path / "a.pth")
     with pytest.raises(ValueError, match=rf"values that are not finite \({name}\)"):
         build_model("cnn", 5, 3, 0, str(tmp_path / "a.pth"))
+
+
+def leaves():
+    raise SystemExit(0)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("os:abort", "os:abort is a function of Python's own"),
+        ("json.tool:main", "json.tool:main is a function of Python's own"),
+        ("tests.models.test_build:leaves", "leaves raises SystemExit"),
+        ("tests.models.test_build:nobody", "nobody cannot be imported"),
+    ],
+)
+def test_a_function_that_builds_nothing_is_refused(place, message):
+    """A checkpoint from elsewhere may name any."""
+    with pytest.raises(ValueError, match=message):
+        build_model(place, 5, 3, seed=0)

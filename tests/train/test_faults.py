@@ -16,7 +16,7 @@ from causalogit.cli import commands
 from causalogit.cli.main import main
 from causalogit.config import OptimizerConfig
 from causalogit.core import Divergence
-from causalogit.files import LOCK, write_text
+from causalogit.files import LOCK, unfinished, write_text
 from causalogit.train import compare, load_run, train
 from causalogit.train.checkpoint import load_checkpoint, save_checkpoint
 from causalogit.train.compare import run_folder
@@ -142,7 +142,7 @@ def test_a_file_where_the_folder_should_be_is_told(tiny, tmp_path):
 
 
 def test_what_a_killed_process_left_half_written_is_swept_away(tiny, tmp_path):
-    stray = tmp_path / f".{'0f' * 16}"
+    stray = unfinished(tmp_path)
     stray.write_bytes(b"half a checkpoint")
     (tmp_path / ".mine").touch()
     folder = RunFolder(tmp_path)

@@ -231,6 +231,26 @@ def test_state_of_another_version_is_refused_in_a_sentence(tiny, tmp_path):
         train(tiny(method="clp"), tmp_path, resume=True)
 
 
+def test_a_state_of_another_run_is_refused_in_a_sentence(tiny, tmp_path):
+    with pytest.raises(Killed):
+        train(tiny(method="erm"), tmp_path, on_step=kill_after(20))
+    state = load_checkpoint(tmp_path / "state.ckpt")
+    for odd in (
+        {"config": {**state["config"], "seed": 77}},
+        {"epoch": "a"},
+        {"epoch": 99},
+        {"steps_in_epoch": None},
+        {"history": [1, 2]},
+        {"best": {"mean": 3}},
+        {"seconds": "x"},
+    ):
+        save_checkpoint(tmp_path / "state.ckpt", state | odd)
+        with pytest.raises(ValueError, match="or by another run, and cannot be gone on with"):
+            train(tiny(method="erm"), tmp_path, resume=True)
+    save_checkpoint(tmp_path / "state.ckpt", state)
+    train(tiny(method="erm"), tmp_path, resume=True)
+
+
 def test_divergence_keeps_the_last_good_checkpoint(tiny, tmp_path, monkeypatch):
     config = tiny(method="erm")
 

@@ -38,7 +38,7 @@ def require_normalisation(section: str, mean: Sequence[float], std: Sequence[flo
     )
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """What an error says, in one line."""
     return " ".join(str(error).split())[:200]
 

@@ -44,23 +44,26 @@ def model_from_elsewhere(name: str, num_classes: int) -> nn.Module:
 def read_function(place: str) -> nn.Module:
     """What `module:function` returns; the module may lie in the working directory.
 
-    Naming a function is consent to run it.
+    Naming a function is consent to run it. A checkpoint names that of its run, so whoever sends one
+    can name any that is installed here: Python's own, which build no networks, are not called.
 
     Raises:
         ValueError: there is none, or it fails, or it returns no module.
     """
     module_name, _, name = place.partition(":")
+    if module_name.partition(".")[0] in sys.stdlib_module_names:
+        raise ValueError(f"{place} is a function of Python's own: name one that returns a network")
     with _working_directory():
         try:
             make = getattr(importlib.import_module(module_name), name)
-        except Exception as error:  # whatever the user's module does
+        except (Exception, SystemExit) as error:  # whatever the user's module does
             raise ValueError(
                 f"{place} cannot be imported ({one_line(error)}): give module:function of a module "
                 "that lies in this folder or is installed"
             ) from error
         try:
             module = make()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ValueError(
                 f"{place} raises {type(error).__name__} ({one_line(error)}): it is called without "
                 "arguments, and must return an nn.Module"

@@ -1,4 +1,7 @@
-"""Checkpoints: written whole or not at all, and read without running code."""
+"""Checkpoints: written whole or not at all, and read without running code that they hold.
+
+They may name a function of the user's that builds the network (`--model module:function`).
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from causalogit.config import RunConfig, config_to_dict
+from causalogit.config import RunConfig, config_from_dict, config_to_dict
 from causalogit.config.check import one_line
 from causalogit.core import Divergence, processes
 from causalogit.data import epoch_batches, read_ahead, steps_in_epoch
@@ -330,11 +330,13 @@ class Trainer:
                 f"as many (torchrun --nproc_per_node), not with {self.part.count}"
             )
         try:
+            if config_from_dict(state["config"]) != self.config:
+                raise ValueError("its config is another one")
             self._restore(state)
         except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(
-                f"{self.folder.state} was written by another version of causalogit and cannot be "
-                f"gone on with ({one_line(error)}): {ANEW}"
+                f"{self.folder.state} was written by another version of causalogit, or by another "
+                f"run, and cannot be gone on with ({one_line(error)}): {ANEW}"
             ) from error
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -345,10 +347,13 @@ class Trainer:
         # none in those of a version that drew meta batches along with everything else
         for stream, own in zip(self.method.task.streams, state.get("streams", ()), strict=False):
             stream.load_state_dict(own)
-        self.epoch, self.steps_in_epoch = state["epoch"], state["steps_in_epoch"]
+        self.epoch, self.steps_in_epoch = int(state["epoch"]), int(state["steps_in_epoch"])
+        if not 0 <= self.epoch <= self.config.optimizer.epochs:
+            raise ValueError(f"it has {self.epoch} epochs")
         self.means.load_state_dict(state["means"])
-        self.history, self.best = state["history"], state["best"]
-        self.seconds = state["seconds"]
+        self.history = [dict(row) for row in state["history"]]
+        self.best = {name: {**best} for name, best in state["best"].items()}
+        self.seconds = float(state["seconds"])
         random: dict[str, Tensor] = state["random"][self.part.rank]
         torch.set_rng_state(random["torch"])
         if self.device.type == "cuda" and random["cuda"] is not None:
