@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,16 @@ def test_failed_write_leaves_the_old_file(tmp_path):
     assert os.listdir(tmp_path) == ["notes.txt"]
     (tmp_path / "plain").touch()
     assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_file_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
+    done, sync, replace = [], os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda file: done.append("synced") or sync(file))
+    monkeypatch.setattr(
+        Path, "replace", lambda path, to: done.append("replaced") or replace(path, to)
+    )
+    write_text(tmp_path / "notes.txt", "all of it")
+    assert done == ["synced", "replaced"]
 
 
 def test_a_folder_has_one_process_at_a_time(tmp_path):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import threading
 from dataclasses import replace
 from itertools import product
 
@@ -11,9 +13,12 @@ import pytest
 import torch
 import yaml
 from safetensors import safe_open
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.tensorboard import SummaryWriter
 
 from causalogit.config import OptimizerConfig, config_to_dict
 from causalogit.core import Divergence
+from causalogit.data import Split
 from causalogit.evaluate.metrics import classification_metrics, predict
 from causalogit.files import LOCK
 from causalogit.methods import learned_masks
@@ -285,6 +290,36 @@ def test_a_run_that_dies_while_it_logs_loses_no_row(tiny, tmp_path, monkeypatch)
     train(config, tmp_path, resume=True)
     with (tmp_path / "metrics.csv").open() as file:
         assert [line["epoch"] for line in csv.DictReader(file)] == ["1.0", "2.0", "3.0"]
+
+
+def test_tensorboard_has_every_epoch_once_after_a_kill(tmp_path):
+    for epochs in ((1, 2, 3), (2, 3)):  # the checkpoint was of the first epoch
+        folder = RunFolder(tmp_path)
+        for epoch in epochs:
+            folder.log_epoch({"epoch": float(epoch), "loss/train": 1.0}, [{"epoch": 1.0}])
+    board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [event.step for event in board.Scalars("loss/train")] == [1, 2, 3]
+
+
+def test_a_disk_that_is_full_for_tensorboard_is_told_by_name(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(SummaryWriter, "flush", full)
+    with pytest.raises(OSError, match=r"tensorboard cannot be written .*train: --resume"):
+        RunFolder(tmp_path).log_epoch({"epoch": 1.0}, [{"epoch": 1.0}])
+
+
+def test_batches_are_made_while_others_are_learned_from(tiny, tmp_path, monkeypatch):
+    batch, threads = Split.batch, set()
+
+    def made(self, *args):
+        threads.add(threading.current_thread())
+        return batch(self, *args)
+
+    monkeypatch.setattr(Split, "batch", made)
+    train(tiny(method="erm"), tmp_path)
+    assert threads - {threading.main_thread()}
 
 
 class Unread:

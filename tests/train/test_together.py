@@ -146,6 +146,21 @@ def test_all_look_with_what_the_first_one_remembers(folder: Path) -> None:
     assert history[epoch]["validation/loss/mean"] == pytest.approx(loss, rel=1e-5)
 
 
+def test_every_process_draws_units_of_its_own(folder: Path) -> None:
+    states = load_checkpoint(folder / "draws" / "state.ckpt")["random"]
+    assert not torch.equal(states[0]["torch"], states[1]["torch"])
+
+
+@pytest.mark.parametrize("name", ["draws", "clp_factual"])
+def test_all_test_the_weights_that_are_kept(name: str, folder: Path) -> None:
+    """Each process makes the last touch with draws of its own: the first one's is kept."""
+    model, _, data = load_model(folder / name / "last.ckpt")
+    logits = predict(model, data.test, torch.device("cpu"))
+    loss = torch.nn.functional.cross_entropy(logits, data.test.labels).item()
+    tested = torch.load(folder / f"{name}-0.pt")["last"]
+    assert tested["loss/test_mean"] == pytest.approx(loss, rel=1e-5)
+
+
 def test_a_run_goes_on_with_as_many_processes_only(folder: Path) -> None:
     stopped = folder / "clp_factual stopped"
     (stopped / "results.json").unlink()

@@ -17,7 +17,7 @@ from torch.utils.tensorboard import SummaryWriter
 from causalogit.config import RunConfig, config_from_dict, config_to_dict
 from causalogit.config.check import one_line
 from causalogit.data import Split
-from causalogit.files import alone_in, sweep, write_bytes, write_json, write_text
+from causalogit.files import alone_in, cannot_write, sweep, write_bytes, write_json, write_text
 from causalogit.methods import Method
 from causalogit.methods.clp import Clp
 from causalogit.train.environment import describe_environment
@@ -135,7 +135,12 @@ class RunFolder:
         writer.writeheader()
         writer.writerows(history)
         write_text(self.path / "metrics.csv", text.getvalue())
-        epoch = int(row["epoch"])
+        try:
+            self._to_tensorboard(row, int(row["epoch"]))
+        except OSError as error:
+            raise cannot_write(self.path / "tensorboard", error) from error
+
+    def _to_tensorboard(self, row: dict[str, float], epoch: int) -> None:
         if self._board is None:
             # a resumed run takes back what a killed one had logged beyond its last checkpoint
             self._board = SummaryWriter(str(self.path / "tensorboard"), purge_step=epoch)
