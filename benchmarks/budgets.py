@@ -96,44 +96,41 @@ def places() -> Iterator[Place]:
 
 
 def summary_markdown(placed: Sequence[tuple[Place, Rows]]) -> str:
-    """A line a place: the recipe, the best control that knows no more, the best GroupDRO.
+    """A line a place: the recipe, the best control that knows no more, the best that knows groups.
 
     Pairs are of one seed; intervals are 95 % t-intervals.
     """
     head = ["budget", "set", "recipe", "ERM", "best control", "recipe minus it"]
-    head += ["GroupDRO", "recipe minus it"]
+    head += ["best told the groups", "recipe minus it"]
     lines = [head, ["---"] * len(head)]
     for place, rows in placed:
         lines_by_name = by_method(rows)
         ours = lines_by_name.pop(place.recipe)
         rivals = {name: own for name, own in lines_by_name.items() if own[0]["budget"] != "O"}
-        oracles = {n: own for n, own in lines_by_name.items() if own[0]["method"] == "group_dro"}
-        best = _best(rivals, place.metric)
-        oracle = oracles[_best(oracles, place.metric)] if oracles else []
+        oracles = {name: own for name, own in lines_by_name.items() if name not in rivals}
         lines.append(
             [
                 place.budget,
                 place.title,
                 f"`{place.recipe}` {spread(_values(ours, place.metric))}",
                 spread(_values(lines_by_name["erm"], place.metric)),
-                f"`{best}` {spread(_values(rivals[best], place.metric))}",
-                _ahead(ours, rivals[best], place.metric),
-                spread(_values(oracle, place.metric)) if oracle else "\N{EN DASH}",
-                _ahead(ours, oracle, place.metric) if oracle else "\N{EN DASH}",
+                *_best(ours, rivals, place.metric),
+                *_best(ours, oracles, place.metric),
             ]
         )
     return markdown(lines)
 
 
-def _best(lines: Mapping[str, Rows], metric: str) -> str:
-    return max(lines, key=lambda name: mean(_values(lines[name], metric)))
-
-
-def _ahead(ours: Rows, others: Rows, metric: str) -> str:
-    paired = {row["seed"]: row["last"][metric] for row in others}
-    return interval(
-        [100 * (row["last"][metric] - paired[row["seed"]]) for row in ours if row["seed"] in paired]
-    )
+def _best(ours: Rows, lines: Mapping[str, Rows], metric: str) -> tuple[str, str]:
+    """The best of the lines, and how far ours are ahead of it; dashes where there is none."""
+    if not lines:
+        return "\N{EN DASH}", "\N{EN DASH}"
+    best = max(lines, key=lambda name: mean(_values(lines[name], metric)))
+    paired = {row["seed"]: row["last"][metric] for row in lines[best]}
+    ahead = [
+        100 * (row["last"][metric] - paired[row["seed"]]) for row in ours if row["seed"] in paired
+    ]
+    return f"`{best}` {spread(_values(lines[best], metric))}", interval(ahead)
 
 
 def by_worst_group(placed: Sequence[tuple[Place, Rows]]) -> list[tuple[Place, Rows]]:

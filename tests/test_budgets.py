@@ -23,8 +23,10 @@ def test_a_recipe_is_held_against_those_that_know_no_more():
     placed = [(place, rows) for place in budgets.places() if (rows := place.rows(studies))]
     learned, all_masks = budgets.summary_markdown(placed).splitlines()[2:]
     # with learned masks the augmentation's 0.88 from exact ones is out of the race
-    assert "`clp_factual` 65.0 | 10.0 | `erm_meta_augmented` 60.0 | +5.0 | 70.0" in learned
-    assert "`clp_factual` 90.0 | 10.0 | `erm_factual` 88.0 | +2.0 | 70.0" in all_masks
+    assert (
+        "`clp_factual` 65.0 | 10.0 | `erm_meta_augmented` 60.0 | +5.0 | `group_dro` 70.0" in learned
+    )
+    assert "`clp_factual` 90.0 | 10.0 | `erm_factual` 88.0 | +2.0 | `group_dro` 70.0" in all_masks
     assert "`erm_factual`" not in budgets.differences(placed).split("###")[1]
 
 
@@ -39,9 +41,9 @@ def test_budgets_look_at_the_epoch_of_the_best_worst_group_too():
     ]  # fmt: skip
     place = next(place for place in budgets.places() if place.title == "digits, exact masks")
     placed = [(place, place.rows({"digits": rows}))]
-    assert "40.0 | +50.0" in budgets.summary_markdown(placed)
+    assert "`group_dro` 40.0 | +50.0" in budgets.summary_markdown(placed)
     later = budgets.summary_markdown(budgets.by_worst_group(placed))
-    assert "`clp_factual` 85.0 | 20.0 | `erm` 20.0 | +65.0 | 60.0 | +25.0" in later
+    assert "`clp_factual` 85.0 | 20.0 | `erm` 20.0 | +65.0 | `group_dro` 60.0 | +25.0" in later
 
 
 def test_every_place_of_the_budgets_is_run_by_a_study():
