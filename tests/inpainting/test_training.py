@@ -107,6 +107,11 @@ def test_a_stopped_training_goes_on(tmp_path, monkeypatch):
         train_inpainter(CONFIG, tmp_path / "stopped")
     with pytest.raises(ValueError, match="holds an inpainter of other options: go on with --conf"):
         train_inpainter(replace(CONFIG, steps=5), tmp_path / "whole")
+    (tmp_path / "whole" / "report.json").write_text('{"held_out": ')
+    with pytest.raises(ValueError, match=r"report\.json is damaged .*: delete it, and the same"):
+        train_inpainter(CONFIG, tmp_path / "whole")
+    (tmp_path / "whole" / "report.json").unlink()
+    assert train_inpainter(CONFIG, tmp_path / "whole") == report
 
 
 def test_the_report_is_of_the_file(data, tmp_path):

@@ -73,8 +73,7 @@ def train_inpainter(
     """
     _check_folder(config, folder)
     if (folder / "report.json").is_file():
-        report: dict[str, Any] = json.loads((folder / "report.json").read_text())
-        return report
+        return _report(folder / "report.json")
     device = find_device(config.device)
     data = run_data(RunConfig(seed=config.seed, data=config.data), device)
     if not (data.train.has_masks and data.validation.has_masks):
@@ -196,6 +195,15 @@ def _descend(optimizer: Adam, loss: Tensor) -> None:
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
+
+
+def _report(file: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(file.read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{file} is damaged ({one_line(error)}): delete it, and the same command makes it anew"
+        ) from error
 
 
 def _plain(config: InpaintingConfig) -> dict[str, Any]:
