@@ -47,8 +47,9 @@ PASSES = {
 }
 """The passes of an exact step in their order, by what is timed. A lagged one has no last."""
 
-OTHER_WAYS = ("channels-last", "bfloat16", "compiled")
-"""In which steps are timed besides: a layout in memory, autocast, and `torch.compile`."""
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
+OTHER_WAYS = (*LAYOUTS, "bfloat16", "compiled")
+"""In which steps are timed besides: layouts in memory, autocast, and `torch.compile`."""
 
 
 def passes(model: nn.Module, batch: Pair, meta: Pair) -> dict[str, Callable[[], object]]:
@@ -106,8 +107,8 @@ def in_another_way(
     way: str, scheme: Scheme, model: nn.Module, batch: Pair, meta: Pair
 ) -> Callable[[], object]:
     """A step in one of `OTHER_WAYS`."""
-    if way == "channels-last":
-        layout = torch.channels_last
+    if way in LAYOUTS:
+        layout = LAYOUTS[way]
         images, of_meta = (of[0].contiguous(memory_format=layout) for of in (batch, meta))
         batch, meta = (images, batch[1]), (of_meta, meta[1])
         model = model.to(memory_format=layout)
