@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from causalogit.auditing.journal import Journal
+from causalogit.files import LOCK, alone_in, unfinished
 
 
 class Measure:
@@ -84,3 +85,13 @@ def test_two_audits_never_share_a_journal(tmp_path):
             Journal(path, {"seed": 1})
     with Journal(path, {"seed": 2}):
         pass
+
+
+def test_what_a_killed_audit_left_is_swept_away_where_nobody_else_writes(tmp_path):
+    stray = unfinished(tmp_path)
+    stray.touch()
+    with alone_in(tmp_path, "training"), Journal(tmp_path / "progress", {"seed": 1}):
+        assert stray.exists()
+    (tmp_path / LOCK).unlink()
+    with Journal(tmp_path / "progress", {"seed": 1}):
+        assert not stray.exists()

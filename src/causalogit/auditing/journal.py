@@ -14,7 +14,7 @@ from typing import IO
 from safetensors.torch import load, save
 from torch import Tensor
 
-from causalogit.files import alone_in, sweep
+from causalogit.files import LOCK, alone_in, sweep
 
 Rows = dict[str, Tensor]
 OnStep = Callable[[str, int, int], None]
@@ -43,7 +43,8 @@ class Journal:
             return
         alone = alone_in(path.parent, "auditing", f".{path.name}.lock")
         self._alone.enter_context(alone)
-        sweep(path.parent)
+        if not (path.parent / LOCK).exists():  # else another command may be writing there
+            sweep(path.parent)
         head = json.dumps(key, sort_keys=True).encode()
         end = self._replay(path, head) if path.is_file() else 0
         if end:
