@@ -14,7 +14,7 @@ from causalogit.augment import Grey, find_inpainter
 from causalogit.augment.inpainters import Contextual
 from causalogit.config import AttributeConfig, DataConfig, RunConfig
 from causalogit.data.images import InMemory
-from causalogit.files import LOCK, alone_in
+from causalogit.files import LOCK, alone_in, unfinished
 from causalogit.inpainting import InpaintingConfig, reconstruction, train_inpainter
 from causalogit.inpainting.critic import Critic, critic_loss
 from causalogit.inpainting.holes import drawn_holes
@@ -88,6 +88,8 @@ def test_a_stopped_training_goes_on(tmp_path, monkeypatch):
         if done == 3:
             raise KeyboardInterrupt
 
+    (tmp_path / "stopped").mkdir()
+    unfinished(tmp_path / "stopped").touch()  # of one that was killed in its first write
     with pytest.raises(KeyboardInterrupt):
         train_inpainter(CONFIG, tmp_path / "stopped", stop)
     assert train_inpainter(CONFIG, tmp_path / "stopped") == report

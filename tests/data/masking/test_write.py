@@ -19,7 +19,7 @@ from PIL import Image
 from causalogit.config import DataConfig
 from causalogit.data.masking import MasksConfig, make_masks
 from causalogit.data.sources import find_source
-from causalogit.files import alone_in
+from causalogit.files import alone_in, unfinished
 from tests.data.masking.conftest import disc, overlap
 
 MASKS = "import sys; from pathlib import Path; from causalogit.data.masking import *; \
@@ -68,6 +68,21 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(photos, net, tmp_path
     make_masks(config, tmp_path / "whole")
     make_masks(config, cut)
     assert everything(cut) == everything(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("place", [".", "cat"])
+def test_one_that_was_killed_in_a_write_goes_on(place, photos, net, tmp_path):
+    """In its first one, when nothing else was there yet, or in a later one."""
+    config = MasksConfig(photos, segmenter=net, batch_size=4)
+    out = tmp_path / "out"
+    if place == "cat":
+        make_masks(config, out)
+        (out / "cat" / "04.png").unlink()
+    (out / place).mkdir(parents=True, exist_ok=True)
+    unfinished(out / place).write_bytes(b"half a file")
+    make_masks(config, out)
+    make_masks(config, tmp_path / "whole")
+    assert everything(out) == everything(tmp_path / "whole")
 
 
 def test_only_missing_masks_are_made_and_those_by_hand_stay(photos, net, tmp_path):
