@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -52,12 +53,19 @@ def _of_the_system(error: BaseException | None) -> OSError | None:
     return error
 
 
+_NO_PLACE = (errno.EEXIST, errno.ENOTDIR)
+"""What the system says where something else is in the way."""
+
+
 def cannot_write(path: Path, reason: OSError) -> OSError:
     """An error that says what to do where the system has refused to write to `path`."""
-    return OSError(
-        f"{path} cannot be written ({reason.strerror or reason}): make room or allow writing, "
-        "then go on with the same command (train: --resume); what was saved before is still whole"
+    remedy = (
+        "choose another place (--out)"
+        if reason.errno in _NO_PLACE
+        else "make room or allow writing, then go on with the same command (train: --resume); what "
+        "was saved before is still whole"
     )
+    return OSError(f"{path} cannot be written ({reason.strerror or reason}): {remedy}")
 
 
 def sweep(folder: Path, *, below: bool = False) -> None:

@@ -135,10 +135,13 @@ def test_a_folder_that_may_not_be_written_to(number, what, tmp_path, capsys, mon
 
 def test_a_file_where_the_folder_should_be_is_told(tiny, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match=r"file/run cannot be written \(Not a directory\)"):
+    with pytest.raises(OSError, match=r"file/run cannot be written \(Not a directory\): choose"):
         train(tiny(method="erm"), tmp_path / "file" / "run")
-    with pytest.raises(OSError, match=r"file/a\.json cannot be written \(File exists\)"):
+    with pytest.raises(OSError, match=r"file/a\.json cannot be written \(File exists\): choose"):
         write_text(tmp_path / "file" / "a.json", "{}")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere" / "at all")
+    with pytest.raises(OSError, match=r"dangling cannot be written \(.*\): choose another place"):
+        train(tiny(method="erm"), tmp_path / "dangling")
 
 
 def test_what_a_killed_process_left_half_written_is_swept_away(tiny, tmp_path):
