@@ -16,7 +16,7 @@ from causalogit.config import (
 )
 from causalogit.core import Divergence
 from causalogit.evaluate.attention import attention_maps
-from causalogit.methods.product import ProductOfExperts
+from causalogit.methods.fixed import ProductOfExperts
 from causalogit.models import Normalized
 from causalogit.train import load_run, train
 from causalogit.train.checkpoint import load_checkpoint

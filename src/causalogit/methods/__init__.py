@@ -14,7 +14,7 @@ from causalogit.methods import (  # noqa: F401  (register, in the order of `caus
     co_teaching,
     gold_loss_correction,
     factual,
-    product,
+    fixed,
     groups,
     lisa,
 )

@@ -14,8 +14,8 @@ from causalogit.data import Batch, Split
 from causalogit.methods.clp import Clp, MetaLp
 from causalogit.methods.dfr import DfrAugmented
 from causalogit.methods.erm import ErmMetaAugmented
+from causalogit.methods.fixed import ProductOfExperts
 from causalogit.methods.masked import fill_settings
-from causalogit.methods.product import ProductOfExperts
 from causalogit.report.lineup import Entry
 from causalogit.report.pictures import picture
 from causalogit.report.scene import Scene

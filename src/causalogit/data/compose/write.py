@@ -51,8 +51,8 @@ def compose(config: ComposeConfig, out: Path, on_progress: OnProgress | None = N
     plan = make_plan(config, read_inputs(config, on_progress))
     temporary = target.with_name(f".{target.name}.unfinished")
     with alone_in(temporary, "composing"):
-        require_vacant(target)  # another process may have composed it since
         try:
+            require_vacant(target)  # another process may have composed it since
             for name in CONTENT:  # of a process that was killed
                 shutil.rmtree(temporary / name, ignore_errors=True)
             _write(config, plan, temporary, on_progress)
