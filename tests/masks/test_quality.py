@@ -62,6 +62,20 @@ def test_all_sides():
     assert quality_of(mask).flags == ()
 
 
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_the_middle_square_is_all_that_training_sees(is_turned):
+    for columns, inside, flags in [
+        ((10, 20), 1, ()),
+        ((0, 10), 0.5, ()),  # the square begins at the fifth column
+        ((0, 9), 4 / 9, ("cut off",)),
+        ((26, 30), 0, ("cut off",)),
+    ]:
+        mask = blank()
+        mask[5:15, slice(*columns)] = 1
+        quality = quality_of(mask.T if is_turned else mask)
+        assert (quality.inside, quality.flags) == (pytest.approx(inside), flags)
+
+
 def test_one_pixel():
     assert quality_of(torch.ones(1, 1)).border == 1
     assert box_of(blank()).tolist() == [0, 0, 0, 0]

@@ -308,6 +308,18 @@ def test_report_and_sheet(photos, net, tmp_path):
         assert sheet.width < 1200
 
 
+def test_a_mask_of_hardly_anything_is_reported(photos, net, tmp_path):
+    """One that 16 pixels a side do not show, and one that is beside the middle square."""
+    config = MasksConfig(photos, segmenter=net, batch_size=4)
+    out = tmp_path / "out"
+    make_masks(config, out)
+    for name, place in (("00", (20, 24)), ("02", (20, 1))):
+        values = np.zeros((40, 48), dtype=np.uint8)
+        values[place] = 255
+        Image.fromarray(values).save(out / "cat" / f"{name}.png")
+    assert make_masks(config, out).flags == {"empty": 2, "cut off": 1}
+
+
 def test_a_mask_that_was_spoiled_is_named(photos, net, tmp_path):
     make_masks(MasksConfig(photos, segmenter=net), tmp_path / "out")
     (tmp_path / "out" / "cat" / "02.png").write_bytes(b"spoiled")

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from causalogit.data.masking.items import Item, Items
 from causalogit.data.masking.sheet import write_sheet
-from causalogit.data.sources.files.decode import fit_mask, grey_mask
+from causalogit.data.sources.files.decode import fit_square, grey_mask
 from causalogit.data.sources.files.photos import in_threads
 from causalogit.files import write_json, write_text
 from causalogit.masks.probe import Probe, probe
@@ -139,7 +139,7 @@ def _look(item: Item, out: Path) -> tuple[Row, Tensor, Tensor]:
         raise ValueError(
             f"{path} is not a readable image: delete it, and the same command makes it anew"
         ) from error
-    outline = torch.from_numpy(fit_mask(mask, _OUTLINE).copy()).flatten()
+    outline = torch.from_numpy(numpy.array(fit_square(mask, _OUTLINE))).flatten()
     scale = min(1.0, _LOOKED_AT / max(mask.size))
     size = (max(1, round(mask.width * scale)), max(1, round(mask.height * scale)))
     # values must stay as sure as they are
@@ -152,10 +152,11 @@ def _look(item: Item, out: Path) -> tuple[Row, Tensor, Tensor]:
 def _table(rows: Iterable[Row]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("mask", "label", "origin", "area", "confidence", "border", "sides", "flags"))
+    measures = ("area", "confidence", "border", "inside")
+    writer.writerow(("mask", "label", "origin", *measures, "sides", "flags"))
     for row in rows:
         own = row.quality
-        shares = (f"{value:.4f}" for value in (own.area, own.confidence, own.border))
+        shares = (f"{getattr(own, name):.4f}" for name in measures)
         writer.writerow(
             (row.item.name, row.item.record.label, row.origin, *shares, own.sides,
              ", ".join(own.flags))

@@ -73,7 +73,7 @@ def fit_mask(mask: Image.Image, size: int) -> Array:
     Raises:
         Unusable: it shows no object.
     """
-    fitted = numpy.asarray(_fit(mask, size))[..., None]
+    fitted = numpy.asarray(fit_square(mask, size))[..., None]
     if fitted.max() < OBJECT:
         raise Unusable(
             f"the middle square of the photo, {size} x {size} pixels, shows nothing of the object: "
@@ -103,7 +103,7 @@ def decode_photo(content: bytes, size: int, name: str) -> tuple[Array, tuple[int
         Unusable: it cannot be decoded.
     """
     whole = decode_whole(content, size, name)
-    return numpy.asarray(_fit(whole.photo, size)), whole.size
+    return numpy.asarray(fit_square(whole.photo, size)), whole.size
 
 
 @dataclass(frozen=True)
@@ -216,8 +216,8 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
     return (height, width) if turned else (width, height)
 
 
-def _fit(image: Image.Image, size: int) -> Image.Image:
-    """The middle square, resized."""
+def fit_square(image: Image.Image, size: int) -> Image.Image:
+    """The middle square of a photo or a mask, resized to `(S, S)`."""
     width, height = image.size
     side = min(width, height)
     left, top = (width - side) / 2, (height - side) / 2
