@@ -9,7 +9,7 @@ runs/attributes, writes docs/results/attributes.
 
 from __future__ import annotations
 
-from benchmarks.digits import JTTS
+from benchmarks.digits import CORRECTION, JTTS, METHODS
 from benchmarks.digits import STUDY as DIGITS
 from benchmarks.study import Study, main
 from causalogit.config import (
@@ -43,15 +43,11 @@ TEXTURE = RunConfig(
 STUDY = Study(
     name="attributes",
     settings={"colour": COLOUR, "texture": TEXTURE},
-    methods=(
-        "group_balanced", "erm", "erm_meta", "jtt", "dfr", "meta_weight_net", "meta_lp",
-        "erm_meta_augmented", "dfr_augmented", "clp", "erm_factual", "erm_factual_meta_augmented",
-        "product_of_experts", "clp_factual",
-    ),
-    variants=JTTS,
+    methods=(*METHODS, "product_of_experts"),
+    variants=(CORRECTION, *JTTS),
     metrics=DIGITS.metrics,
     against=("clp", "clp_factual"),
-)  # fmt: skip
+)
 
 if __name__ == "__main__":
     main(STUDY, __doc__)

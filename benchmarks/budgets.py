@@ -21,7 +21,7 @@ from causalogit.cli.tables import by_method, spread
 PAGE = ROOT / "docs" / "results" / "budgets"
 MASKED = (
     "clp_factual", "erm_factual", "erm_factual_meta", "erm_factual_meta_augmented",
-    "product_of_experts",
+    "erm_counterfactual", "erm_factual_counterfactual", "product_of_experts",
 )  # fmt: skip
 """Methods that see the masks of training images: theirs differ with the kind of masks."""
 

@@ -15,8 +15,8 @@ from causalogit.config import RunConfig
 METHODS = (
     "group_balanced", "group_dro", "lisa", "logit_correction", "erm", "erm_meta", "jtt", "dfr",
     "meta_weight_net", "meta_lp", "erm_meta_augmented", "dfr_augmented", "clp", "erm_factual",
-    "erm_factual_meta", "erm_factual_meta_augmented",
-    "clp_factual",
+    "erm_factual_meta", "erm_factual_meta_augmented", "erm_counterfactual",
+    "erm_factual_counterfactual", "clp_factual",
 )  # fmt: skip
 """Those that a spurious background calls for; the product of experts beside them."""
 

@@ -28,9 +28,10 @@ STUDY = Study(
     name="glt",
     settings={"CLT": under("clt"), "GLT": under("glt"), "ALT": under("alt")},
     methods=(
-        "group_balanced", "erm", "erm_meta", "logit_adjustment", "jtt", "dfr",
-        "meta_weight_net", "meta_lp", "erm_meta_augmented", "dfr_augmented", "clp",
-        "erm_factual", "erm_factual_meta", "erm_factual_meta_augmented",
+        "group_balanced", "group_dro", "lisa", "logit_correction", "erm", "erm_meta",
+        "class_balanced", "logit_adjustment", "jtt", "dfr", "meta_weight_net", "meta_lp",
+        "erm_meta_augmented", "dfr_augmented", "clp", "erm_factual", "erm_factual_meta",
+        "erm_factual_meta_augmented", "erm_counterfactual", "erm_factual_counterfactual",
         "product_of_experts", "clp_factual",
     ),
     variants=(LDAM, Variant("meta_lp", "target 5", target_5)),

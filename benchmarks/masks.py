@@ -65,7 +65,14 @@ STUDY = Study(
         if name == "digits" or kind in ("box", "learned")  # a run takes minutes elsewhere
     }
     | {"pets-u2netp": SETS["pets"]},  # their masks come by --masks
-    methods=("erm_factual", "erm_factual_meta", "erm_factual_meta_augmented", "clp_factual"),
+    methods=(
+        "erm_factual",
+        "erm_factual_meta",
+        "erm_factual_meta_augmented",
+        "erm_counterfactual",
+        "erm_factual_counterfactual",
+        "clp_factual",
+    ),
     variants=(UNPERTURBED, *PRODUCTS),
     metrics=DIGITS.metrics,
     against=("clp_factual",),

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from benchmarks.digits import CORRECTION, JTTS, METHODS, PRODUCTS
 from benchmarks.digits import STUDY as DIGITS
+from benchmarks.long_tail import LDAM
 from benchmarks.masks import UNPERTURBED, masked
 from benchmarks.study import Study, Variant, main
 from causalogit.config import LongTailConfig, NoiseConfig, RunConfig
@@ -38,9 +39,12 @@ CONFIG = troubled(DIGITS.settings["0.95"])
 STUDY = Study(
     name="together",
     settings={"exact": CONFIG, "boxes": masked(CONFIG, "box", 1.0)},
-    methods=(*METHODS, "logit_adjustment", "co_teaching", "gold_loss_correction"),
+    methods=(
+        *METHODS, "class_balanced", "logit_adjustment", "co_teaching", "gold_loss_correction",
+    ),
     variants=(
         CORRECTION,
+        LDAM,
         *JTTS,
         *PRODUCTS,
         Variant("clp_factual", "noise 0.2", told),
@@ -49,7 +53,7 @@ STUDY = Study(
     ),
     metrics=DIGITS.metrics,
     against=("clp", "clp_factual"),
-)
+)  # fmt: skip
 
 if __name__ == "__main__":
     main(STUDY, __doc__)

@@ -78,6 +78,38 @@ def test_factual_images_keep_the_object_and_change_the_background(make_task):
     assert (changed[~on] != batch.images[~on]).float().mean() > 0.5
 
 
+@pytest.mark.parametrize("name", ["erm_counterfactual", "erm_factual_counterfactual"])
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.0])
+def test_images_without_their_object_are_not_of_its_class(name, share, make_task):
+    task = make_task(method=name)
+    batch = some(task)
+    batch.masks[int(share * len(batch.masks)) :] = 1  # nothing is known of these
+    method = build_method(task)
+    random = task.generator.get_state()
+    logits = task.model(method.images(batch))
+    task.generator.set_state(random)
+    loss = nn.functional.cross_entropy(logits, batch.labels)
+    for image, mask, label in zip(batch.images, batch.masks, batch.labels, strict=True):
+        rows, columns = (mask[0] > 0).any(1).nonzero(), (mask[0] > 0).any(0).nonzero()
+        if mask.min() < 1:
+            box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+            removed = image.clone()
+            removed[(slice(None), *box)] = task.data.mean[:, None, None]
+            chance = task.model(removed[None]).softmax(1)[0, label]
+            loss -= (1 - chance).log() / len(batch.labels)
+    assert method.step(batch)["loss/train"] == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_running_statistics_are_of_images_with_objects(make_task):
+    seen = []
+    for name in ("erm", "erm_counterfactual"):
+        task = make_task(method=name)
+        task.model.features.insert(1, nn.BatchNorm2d(6))
+        build_method(task).step(some(task))
+        seen.append(task.model.features[1].running_mean)
+    assert torch.equal(*seen)
+
+
 def test_dfr_is_logistic_regression_on_features(make_task):
     task = make_task(method="dfr")
     method = build_method(task)

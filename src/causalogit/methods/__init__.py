@@ -14,6 +14,7 @@ from causalogit.methods import (  # noqa: F401  (register, in the order of `caus
     co_teaching,
     gold_loss_correction,
     factual,
+    counterfactual,
     fixed,
     groups,
     lisa,

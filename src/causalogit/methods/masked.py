@@ -12,6 +12,7 @@ from causalogit.augment import find_inpainter, make_counterfactual, make_factual
 from causalogit.augment.inpainters import is_slow
 from causalogit.config import FillName, LookName, RunConfig
 from causalogit.core import MaskedTransform, MetaObjective
+from causalogit.data import Batch
 from causalogit.methods.base import Task
 
 
@@ -46,6 +47,35 @@ def counterfactual(task: Task, name: FillName, *, boxes: bool = False) -> Masked
         )
     settings = fill_settings(name, config, task.data.mean, task.model)
     return _bind(task, make_counterfactual(name, boxes=boxes, **settings))
+
+
+def without_object(task: Task) -> Callable[[Batch], Tensor]:
+    """Training images without the whole box of their object, filled with `clp.expert_fill`.
+
+    An exact outline would leave its silhouette, from which the label can be read.
+
+    Raises:
+        ValueError: the fill is "none", or training images have no masks.
+    """
+    removed = counterfactual(task, task.config.clp.expert_fill, boxes=True)
+    if removed is None:
+        raise ValueError(
+            "clp.expert_fill is 'none': what takes the objects out of training images needs a "
+            "fill, such as 'grey'"
+        )
+    if not task.data.train.has_masks:
+        raise ValueError("no object can be taken out: training images have no masks")
+    return lambda batch: removed(batch.images, _masks(batch), batch.labels)
+
+
+def with_known_background(batch: Batch) -> Tensor:
+    """Which images have any, `(B,)`: where nothing is known of an object, all counts as one."""
+    return (_masks(batch) < 1).flatten(1).any(1)
+
+
+def _masks(batch: Batch) -> Tensor:
+    assert batch.masks is not None  # `without_object` has refused them
+    return batch.masks
 
 
 def fill_settings(

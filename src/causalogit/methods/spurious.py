@@ -16,7 +16,7 @@ from causalogit.core import processes
 from causalogit.data import Batch
 from causalogit.data.streams import draws_at, epoch_order
 from causalogit.methods.base import Task
-from causalogit.methods.masked import counterfactual
+from causalogit.methods.masked import with_known_background, without_object
 from causalogit.methods.second import second_network
 from causalogit.models import seeded
 from causalogit.modes import eval_mode
@@ -158,7 +158,7 @@ class Itself(_Stateless):
     reads_masks = True
 
     def __init__(self, task: Task) -> None:
-        self.model, self.without_object = task.model, _without_object(task)
+        self.model, self.without_object = task.model, without_object(task)
 
     def log_probabilities(self, batch: Batch) -> Tensor:
         """In eval mode, which leaves running statistics and random state alone."""
@@ -273,20 +273,7 @@ def background_expert(task: Task) -> CrossFitted:
     Raises:
         ValueError: the config's `clp.expert_fill` is "none", or training images have no masks.
     """
-    return CrossFitted(task, _without_object(task))
-
-
-def _without_object(task: Task) -> Callable[[Batch], Tensor]:
-    """Images without the whole box of their object.
-
-    An exact outline would leave its silhouette, from which the label can be read.
-    """
-    removed = counterfactual(task, task.config.clp.expert_fill, boxes=True)
-    if removed is None:
-        raise ValueError("clp.expert_fill is 'none': the expert needs a fill, such as 'grey'")
-    if not task.data.train.has_masks:
-        raise ValueError("the spurious expert needs masks on the training images")
-    return lambda batch: removed(batch.images, _masks(batch), batch.labels)
+    return CrossFitted(task, without_object(task))
 
 
 class VisibleExpert(CrossFitted):
@@ -307,7 +294,7 @@ class VisibleExpert(CrossFitted):
 
     def __init__(self, task: Task, augment: Callable[[Batch], Batch]) -> None:
         super().__init__(task, lambda batch: batch.images)
-        self.augment, self.without_object = augment, _without_object(task)
+        self.augment, self.without_object = augment, without_object(task)
 
     def learn(self) -> None:
         """What the background speaks for, from augmented images."""
@@ -329,11 +316,5 @@ def _independent(task: Task, background: CrossFitted) -> Tensor:
         batch = train.batch(places).to(task.device)
         said = background.log_probabilities(batch).gather(1, batch.labels[:, None]).squeeze(1)
         weight = (frequency[train.labels[places]] / said.exp().cpu()).clamp(max=RAREST)
-        known = (_masks(batch) < 1).flatten(1).any(1).cpu()
-        weights[places] = weight * known
+        weights[places] = weight * with_known_background(batch).cpu()
     return weights
-
-
-def _masks(batch: Batch) -> Tensor:
-    assert batch.masks is not None  # `_without_object` has refused them
-    return batch.masks
