@@ -25,6 +25,8 @@ MASKED = (
 )  # fmt: skip
 """Methods that see the masks of training images: theirs differ with the kind of masks."""
 
+METRICS = {"accuracy/test_mean": "average", "accuracy/worst_group": "worst group"}
+
 Source = tuple[str, str]
 """A study and a setting of it."""
 
@@ -153,8 +155,8 @@ def differences(placed: Sequence[tuple[Place, Rows]]) -> str:
     """Of every place, the recipe minus every control, paired by seed."""
     parts = []
     for place, rows in placed:
-        titles = {"accuracy/test_mean": "average"} | {place.metric: place.metric.split("/")[1]}
-        table = differences_markdown(rows, place.recipe, titles)
+        own = {name: METRICS[name] for name in dict.fromkeys(("accuracy/test_mean", place.metric))}
+        table = differences_markdown(rows, place.recipe, own)
         parts.append(f"### {place.budget}: {place.title}\n\n{table}")
     return "\n".join(parts)
 
