@@ -44,6 +44,9 @@ RUNS = {
     "clp_factual": replace(CONFIG, method="clp_factual"),
     "draws": replace(CONFIG, model=DRAWS),
     "resnet8": replace(CONFIG, model="resnet8"),
+    "counterfactual": replace(
+        CONFIG, method="erm_counterfactual", data=replace(CONFIG.data, masked_share=0.5)
+    ),
     "meta images": META_IMAGES,
     "meta images, resnet8": replace(META_IMAGES, model="resnet8"),
 }
@@ -51,6 +54,7 @@ EQUAL = {
     "erm": 1e-5,
     "class_balanced": 1e-5,
     "meta_lp": 1e-3,
+    "counterfactual": 1e-5,
     "resnet8": 1e-3,
     "meta images": 1e-5,
     "meta images, resnet8": 0.02,
