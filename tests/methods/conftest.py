@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from causalogit.config import DataConfig, MetaConfig, OptimizerConfig, RunConfig
-from causalogit.data import Data, InMemory, Split, build_data, epoch_order
+from causalogit.data import Batch, Data, InMemory, Split, build_data, epoch_order
 from causalogit.methods import Task
 from causalogit.models import build_model
 from causalogit.train.optimizer import build_optimizer
@@ -51,6 +51,11 @@ def first_network_by_hand(train: Split, rates: Sequence[float]) -> nn.Module:
             F.cross_entropy(network(batch.images), batch.labels).backward()
             optimizer.step()
     return network.eval()
+
+
+def some(task: Task, count: int = 64) -> Batch:
+    """A batch of training images, of all places in the set."""
+    return task.data.train.batch(torch.arange(count) * 13 % 900)
 
 
 @pytest.fixture
