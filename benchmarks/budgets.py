@@ -127,12 +127,44 @@ def _best(ours: Rows, lines: Mapping[str, Rows], metric: str) -> tuple[str, str]
     """The best of the lines, and how far ours are ahead of it; dashes where there is none."""
     if not lines:
         return "\N{EN DASH}", "\N{EN DASH}"
-    best = max(lines, key=lambda name: mean(_values(lines[name], metric)))
-    paired = {row["seed"]: row["last"][metric] for row in lines[best]}
-    ahead = [
+    best = _strongest(lines, metric)
+    ahead = interval(_ahead(ours, lines[best], metric))
+    return f"`{best}` {spread(_values(lines[best], metric))}", ahead
+
+
+def _strongest(lines: Mapping[str, Rows], metric: str) -> str:
+    return max(lines, key=lambda name: mean(_values(lines[name], metric)))
+
+
+def _ahead(ours: Rows, others: Rows, metric: str) -> list[float]:
+    """Points, of the seeds that both have."""
+    paired = {row["seed"]: row["last"][metric] for row in others}
+    return [
         100 * (row["last"][metric] - paired[row["seed"]]) for row in ours if row["seed"] in paired
     ]
-    return f"`{best}` {spread(_values(lines[best], metric))}", interval(ahead)
+
+
+def shortfalls_markdown(placed: Sequence[tuple[Place, Rows]], budget: str) -> str:
+    """How far each line of a budget falls behind the best of a set, where that is furthest.
+
+    What choosing it costs who cannot know which will be best: its largest regret. Lines that know
+    groups are left out, on both sides. A line of some sets alone may fall further on the others.
+    """
+    found: dict[str, list[tuple[float, str, str]]] = {}
+    own_places = [(place, rows) for place, rows in placed if place.budget == budget]
+    for place, rows in own_places:
+        lines = by_method([row for row in rows if row["budget"] != "O"])
+        best = lines[_strongest(lines, place.metric)]
+        for name, own in lines.items():
+            points = _ahead(own, best, place.metric)
+            cell = interval(points) if own is not best else "0"
+            found.setdefault(name, []).append((mean(points), cell, place.title))
+    head = ["method", "sets", "behind the best, where it is furthest", "there"]
+    table = [head, ["---"] * len(head)]
+    for name, points_by_set in sorted(found.items(), key=lambda item: -min(item[1])[0]):
+        _, cell, title = min(points_by_set)
+        table.append([f"`{name}`", f"{len(points_by_set)} of {len(own_places)}", cell, title])
+    return markdown(table)
 
 
 def by_worst_group(placed: Sequence[tuple[Place, Rows]]) -> list[tuple[Place, Rows]]:
@@ -183,9 +215,12 @@ def main() -> None:
     }
     placed = [(place, rows) for place in places() if (rows := place.rows(studies))]
     kept = [slim(place, row) for place, rows in placed for row in rows]
+    selected = by_worst_group(placed)
     tables = {
         "summary": summary_markdown(placed),
-        "selected": summary_markdown(by_worst_group(placed)),
+        "selected": summary_markdown(selected),
+        **{f"shortfalls {budget}": shortfalls_markdown(placed, budget) for budget in "ABC"},
+        "shortfalls C selected": shortfalls_markdown(selected, "C"),
         "differences": differences(placed),
     }
     write_page(PAGE, kept, tables)

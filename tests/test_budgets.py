@@ -46,6 +46,32 @@ def test_budgets_look_at_the_epoch_of_the_best_worst_group_too():
     assert "`clp_factual` 85.0 | 20.0 | `erm` 20.0 | +65.0 | `group_dro` 60.0 | +25.0" in later
 
 
+def test_shortfalls_say_where_a_choice_costs_most_and_leave_oracles_out():
+    def setting(name, figures):
+        return [
+            row(method, seed, 0.5, worst - 0.1 * seed, budget) | {"setting": name}
+            for method, budget, worst in figures
+            for seed in (0, 1)
+        ]
+
+    studies = {
+        "digits": setting("0.95", (
+            ("clp_factual", "C", 0.88), ("erm_factual", "C", 0.9), ("erm", "A", 0.1),
+            ("group_dro", "O", 0.99),
+        )),
+        "masks": setting("digits-box", (
+            ("clp_factual", "C", 0.7), ("erm_factual", "C", 0.2), ("dfr", "A", 0.6),
+        )),
+    }  # fmt: skip
+    placed = [(place, rows) for place in budgets.places() if (rows := place.rows(studies))]
+    lines = budgets.shortfalls_markdown(placed, "C").splitlines()[2:]
+    assert lines == [
+        "| `clp_factual` | 2 of 2 | -2.0 [-2.0, -2.0] | digits, exact masks |",
+        "| `erm_factual` | 2 of 2 | -50.0 [-50.0, -50.0] | digits, boxes |",
+        "| `erm` | 2 of 2 | -80.0 [-80.0, -80.0] | digits, exact masks |",
+    ]
+
+
 def test_every_place_of_the_budgets_is_run_by_a_study():
     for place in budgets.places():
         for study, setting in filter(None, (place.source, place.masked)):
