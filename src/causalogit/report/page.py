@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from causalogit.files import write_text
 from causalogit.report import palette
+from causalogit.report.doubts import meta_doubts
 from causalogit.report.facts import Facts, state_facts
 from causalogit.report.figures.classes import MOST_METHODS, class_key, class_panels, shown_classes
 from causalogit.report.figures.curves import curve_key, curve_panels
@@ -132,6 +133,7 @@ def write_report(runs: Sequence[LoadedRun], folder: Path) -> Path:
         suspicions=_suspicions(lineup, figures),
         parts=parts(shown, scene),
         training=training_strips(shown, scene),
+        doubts=meta_doubts(pair, scene),
         augmentations=augmentation_strips(lineup.entries, scene),
         environments=environments(lineup.entries),
         records=records(lineup.entries),

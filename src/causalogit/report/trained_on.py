@@ -116,19 +116,23 @@ def _of_many(note: str, scene: Scene) -> str:
 
 
 def _first_of_each(split: Split, wanted: Tensor, scene: Scene) -> Iterator[Picture]:
-    wrong, attributes = split.wrong, scene.attribute_of(split)
+    attributes = scene.attribute_of(split)
     for label in scene.shown:
         for index in (wanted & (split.labels == label)).nonzero().squeeze(1)[:1].tolist():
             said = caption = scene.named(label, int(attributes[index]))
             if scene.has_attributes:
                 caption = f"{scene.classes[label]}, {scene.attributes[attributes[index]]}"
-            if wrong[index] and split.true_labels is not None:
-                true = scene.classes[split.true_labels[index]]
-                caption += f"; in truth {true}"
-                said += f", which is wrong: it is {true}"
-            alt = f"Training image: {scene.object} {said}."
+            truth = in_truth(split, index, scene)
+            alt = f"Training image: {scene.object} {said}{truth}."
             image = split.batch(torch.tensor([index])).images[0]
-            yield Picture(picture(image), alt, caption, scene.classes[label])
+            yield Picture(picture(image), alt, caption + truth, scene.classes[label])
+
+
+def in_truth(split: Split, index: int, scene: Scene) -> str:
+    """What an image with a wrong label is, as the end of its caption; empty for a right one."""
+    if split.true_labels is None or not split.wrong[index]:
+        return ""
+    return f"; in truth {scene.classes[split.true_labels[index]]}"
 
 
 def augmentation_strips(entries: Sequence[Entry], scene: Scene) -> list[list[Strip]]:
