@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.func import jvp
+from torch.autograd.forward_ad import dual_level, make_dual
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -57,12 +57,13 @@ def passes(model: nn.Module, batch: Pair, meta: Pair) -> dict[str, Callable[[], 
     images, labels = batch
     clp = CausalLogitPerturbation(model, sgd(model), [meta], CLASSES)
     classifier, parameters = clp.classifier, clp.classifier.parameters()
+    buffers = classifier.buffer_state()
     with Tape() as tape:
         logits, features = classifier(images)
     output = torch.zeros_like(logits)
     step = VirtualStep(
         classifier, clp.optimizer, images, labels, logits, features, output, clp.loss, {},
-        lambda: None, tape=tape,
+        lambda: None, buffers, tape=tape,
     )  # fmt: skip
     leaves = {n: p.detach().requires_grad_() for n, p in parameters.items()}
     weights = {n: p.detach() for n, p in parameters.items()}
@@ -81,8 +82,8 @@ def passes(model: nn.Module, batch: Pair, meta: Pair) -> dict[str, Callable[[], 
         torch.autograd.grad(meta_loss, list(leaves.values()), retain_graph=True)
 
     def by_pytorch() -> None:
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-            jvp(lambda moved: classifier.probe(moved, images), (weights,), (tangents,))
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), dual_level():
+            step.logits_at({n: make_dual(w, tangents[n]) for n, w in weights.items()})
 
     def by_tape() -> None:
         with Replay(tape):

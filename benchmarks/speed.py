@@ -165,11 +165,12 @@ def hypergradient(scheme: Scheme, model: nn.Module, batch: Pair, meta: Pair) -> 
         return scheme.rival(model, optimizer, CLASSES, meta).hypergradient(images, labels, delta)
     options = scheme.ours or {}
     clp = CausalLogitPerturbation(model, optimizer, [meta], CLASSES, **options)
+    buffers = clp.classifier.buffer_state()
     with Tape() as tape:
         logits, features = clp.classifier(images)
     step = VirtualStep(
         clp.classifier, optimizer, images, labels, logits, features, delta, clp.loss, {},
-        lambda: None, tape=tape,
+        lambda: None, buffers, tape=tape,
     )  # fmt: skip
     if clp.lagged:
         step = clp._differentiated(step)

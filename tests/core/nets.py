@@ -108,11 +108,11 @@ def virtual_step(
     """The forward pass of a batch, on a tape, and what Eq. 8 needs of it."""
     last = [m for m in model.modules() if isinstance(m, nn.Linear)][-1]
     classifier = Classifier(model, last.out_features)
-    restore = classifier.random_state()
+    restore, buffers = classifier.random_state(), classifier.buffer_state()
     with Tape() as tape:
         logits, features = classifier(images)
     loss = loss or PerturbedLogits()
     return VirtualStep(
         classifier, optimizer, images, labels, logits, features, output, loss, {}, restore,
-        tape=tape,
+        buffers, tape=tape,
     )  # fmt: skip

@@ -130,10 +130,11 @@ def test_random_state_is_kept_and_begins_where_told() -> None:
 def test_buffers_come_back() -> None:
     model = small_net()
     before = copy.deepcopy(model.state_dict())
-    undo = Classifier(model, 3).buffer_state()
+    classifier = Classifier(model, 3)
+    remembered = classifier.buffer_state()
     model(batch(4)[0])
     assert model[1].num_batches_tracked == 1
-    undo()
+    classifier.set_buffers(remembered)
     torch.testing.assert_close(model.state_dict(), before, rtol=0, atol=0)
 
 

@@ -189,7 +189,7 @@ def test_labels_that_may_be_wrong_take_the_steps_of_the_textbook_unroll() -> Non
 
 
 def test_a_network_that_never_learns_is_refused() -> None:
-    with pytest.raises(ValueError, match="every is 0: give at least 1 step"):
+    with pytest.raises(ValueError, match="every is 0: give a number of steps"):
         perturber(small_net(), OPTIMIZERS["sgd"], every=0)
 
 

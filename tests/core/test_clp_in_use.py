@@ -151,7 +151,7 @@ def test_a_meta_loader_that_draws_leaves_plain_training_alone() -> None:
     set_random_state(start)
     twin(images)
     assert torch.equal(random_state(), after)
-    first, second = (next(clp.meta.batches).images for _ in range(2))
+    first, second = (next(clp.meta.batches)[0] for _ in range(2))
     assert not torch.equal(first, second)
 
 

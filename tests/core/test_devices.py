@@ -113,5 +113,6 @@ def test_the_host_seldom_waits_for_the_device(
     assert len(metrics) > 7
     # pixels, loss, characteristics, output
     assert reads.count == 4
-    # labels, meta loss with the hypergradient's norm, metrics
-    assert len(lists) == 3
+    # labels, on the CPU alone those of the meta batch, meta loss with the hypergradient's norm,
+    # metrics
+    assert len(lists) == 4

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.func import jvp
+from torch.autograd.forward_ad import dual_level, make_dual, unpack_dual
 from torch.nn import functional as F
 from torch.optim import SGD
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -102,9 +102,10 @@ def changes(
     stream = draws(1)
     direction = {n: torch.randn(p.shape, generator=stream).to(p) for n, p in weights.items()}
 
-    with forward_mode, torch.no_grad(), _Counted() as counted:
-        found = jvp(lambda at: classifier.probe(at, images), (weights,), (direction,))
-    return torch.stack(found), counted.count
+    with forward_mode, torch.no_grad(), _Counted() as counted, dual_level():
+        moved = {n: make_dual(w, direction[n]) for n, w in weights.items()}
+        found = unpack_dual(classifier.probe(moved, images))
+        return torch.stack([*found]), counted.count
 
 
 def by_pytorch(_: Classifier) -> nullcontext[None]:

@@ -254,6 +254,11 @@ class ClassStatistics(nn.Module):
         super().__init__()
         self.fixed = class_counts is not None
         counts = torch.ones(num_classes) if class_counts is None else class_counts.double()
+        if counts.shape != (num_classes,):
+            raise ValueError(
+                f"class_counts is {tuple(counts.shape)}, but there are {num_classes} classes: give "
+                f"({num_classes},), as torch.bincount(labels, minlength={num_classes})"
+            )
         self.register_buffer("proportion", (counts / counts.sum()).float())
         self.register_buffer("mean", torch.zeros(2, num_classes))
         self.register_buffer("total", torch.zeros(2, num_classes, dtype=torch.float64))

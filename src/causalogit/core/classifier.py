@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +15,10 @@ from torch.utils.checkpoint import checkpoint
 
 from causalogit.core.batch_norm import whole_batch_norm
 
+_log = logging.getLogger(__name__)
+
 Parameters = Mapping[str, Tensor]
+T = TypeVar("T")
 
 
 def find_head(model: nn.Module, num_classes: int | None) -> tuple[str, nn.Linear]:
@@ -116,50 +121,101 @@ class Classifier:
                 f"{name} changes the outputs of its last layer '{self.head_name}': it must end in "
                 "that layer and return logits (leave the softmax to the loss)"
             )
+        if not self._checked:
+            self._check_parameters()
         self._checked = True
         return logits, features
+
+    def _check_parameters(self) -> None:
+        if not self.parameters():
+            raise ValueError(
+                f"{type(self.model).__name__} has no parameter that requires gradients"
+            )
+        hooked = [name for name, own in self.parameters().items() if own._backward_hooks]
+        if hooked:
+            _log.warning(
+                "'%s' has a gradient hook (%d parameters have): the real step goes by what it "
+                "makes of gradients, the look-ahead (Eq. 9) by the derivative of the forward pass; "
+                "solver='unroll' goes by the hook in both",
+                hooked[0],
+                len(hooked),
+            )
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """The trainable parameters by name."""
         return {n: p for n, p in self.model.named_parameters() if p.requires_grad}
 
     def head_parameters(self) -> dict[str, nn.Parameter]:
-        """The trainable parameters of the last layer, by their names in the whole model."""
+        """The trainable parameters of the last layer, by their names in the whole model.
+
+        Raises:
+            ValueError: its weight is none of them.
+        """
         prefix = f"{self.head_name}." if self.head_name else ""
-        own = {id(p) for p in self.head.parameters()}
-        return {n: p for n, p in self.parameters().items() if id(p) in own and n.startswith(prefix)}
+        trainable = self.parameters()
+        names = [f"{prefix}{name}" for name, _ in self.head.named_parameters()]
+        found = {name: trainable[name] for name in names if name in trainable}
+        if f"{prefix}weight" not in found or set(found) - {f"{prefix}weight", f"{prefix}bias"}:
+            raise ValueError(
+                f"the solver 'last_layer' needs a trainable weight in '{self.head_name}' that is "
+                "its own: not frozen, not tied to another layer's, not of weight_norm or another "
+                "parametrization; take 'exact'"
+            )
+        return found
 
     def _recomputation(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         """Around the two passes over a part: the second leaves running statistics alone."""
         return nullcontext(), _BuffersKept(self)
 
-    def probe(self, parameters: Parameters, images: Tensor, *, in_pieces: bool = False) -> Tensor:
+    def probe(
+        self,
+        parameters: Parameters,
+        images: Tensor,
+        *,
+        buffers: Parameters | None = None,
+        in_pieces: bool = False,
+    ) -> Tensor:
         """Logits `(B, C)` at other `parameters`; running statistics stay as they are.
-
-        The buffers are cloned here, inside: forward-mode differentiation refuses a batch norm that
-        writes tangents into buffers made outside of `torch.func.jvp`.
 
         Args:
             parameters: by name; those missing are the model's own.
             images: `(B, ...)`.
+            buffers: to begin with, by name; the model's own as they are now.
             in_pieces: part by part, as training images go; else all at once.
         """
         if in_pieces and self.pieces > 1:
-            return torch.cat([self.probe(parameters, part) for part in self._parts(images)])
-        buffers = {n: b.clone() for n, b in self.model.named_buffers()}
-        with _uncompiled(), whole_batch_norm():
-            logits: Tensor = functional_call(self.model, (dict(parameters), buffers), (images,))
+            parts = self._parts(images)
+            return torch.cat([self.probe(parameters, part, buffers=buffers) for part in parts])
+        logits: Tensor = self.at(parameters, lambda: self.model(images), buffers)
         return logits
 
-    def buffer_state(self) -> Callable[[], None]:
-        """Remember running statistics and other buffers; calling the result brings them back."""
-        remembered = [(b, b.clone()) for b in self.model.buffers()]
+    def at(
+        self, parameters: Parameters, work: Callable[[], T], buffers: Parameters | None = None
+    ) -> T:
+        """What `work` gives while the model has other `parameters`; its buffers stay as they are.
 
-        def restore() -> None:
-            for buffer, value in remembered:
-                buffer.copy_(value)
+        A model that computes activations anew in its backward pass (gradient checkpointing) needs
+        that pass in here, too.
+        """
+        known = self.buffers() if buffers is None else buffers
+        copies = {n: b.clone() for n, b in known.items()}
+        with _uncompiled(), whole_batch_norm():
+            moved = ({f"model.{n}": v for n, v in both.items()} for both in (parameters, copies))
+            found: T = functional_call(_Holder(self.model), tuple(moved), (work,))
+        return found
 
-        return restore
+    def buffers(self) -> dict[str, Tensor]:
+        """Running statistics and whatever else the model remembers, by name."""
+        return dict(self.model.named_buffers())
+
+    def buffer_state(self) -> dict[str, Tensor]:
+        """Copies of the buffers, for `set_buffers`."""
+        return {n: b.clone() for n, b in self.buffers().items()}
+
+    def set_buffers(self, remembered: Parameters) -> None:
+        """The inverse of `buffer_state`."""
+        for name, buffer in self.buffers().items():
+            buffer.copy_(remembered[name])
 
     def random_state(self) -> Callable[[], None]:
         """Remember the global random state; calling the result brings it back."""
@@ -175,9 +231,10 @@ class Classifier:
 
     def set_random_states(self, states: list[Tensor]) -> None:
         """The inverse of `random_states`."""
-        torch.set_rng_state(states[0])
-        for device, state in zip(self._fork_devices, states[1:], strict=True):
-            torch.cuda.set_rng_state(state, device)
+        torch.set_rng_state(states[0].cpu())
+        # a checkpoint may come from a machine with more devices, or with fewer
+        for device, state in zip(self._fork_devices, states[1:], strict=False):
+            torch.cuda.set_rng_state(state.cpu(), device)
 
     @contextmanager
     def random_state_kept(self, start: Callable[[], None] | None = None) -> Iterator[None]:
@@ -202,6 +259,17 @@ def _uncompiled() -> AbstractContextManager[object]:
     return torch.compiler.set_stance("force_eager") if compiler else nullcontext()
 
 
+class _Holder(nn.Module):
+    """Does any work on a model while `functional_call` has its parameters replaced."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, work: Callable[[], T]) -> T:
+        return work()
+
+
 class _BuffersKept(AbstractContextManager[None]):
     """What is done inside leaves the buffers as they were; it may be entered again and again."""
 
@@ -209,7 +277,7 @@ class _BuffersKept(AbstractContextManager[None]):
         self.classifier = classifier
 
     def __enter__(self) -> None:
-        self.back = self.classifier.buffer_state()
+        self.remembered = self.classifier.buffer_state()
 
     def __exit__(self, *_: object) -> None:
-        self.back()
+        self.classifier.set_buffers(self.remembered)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +20,8 @@ from causalogit.core.classifier import Classifier
 from causalogit.core.forward_mode import Tape
 from causalogit.core.guard import Guard
 from causalogit.core.hypergradient import Solver, VirtualStep, meta_gradient, output_gradient
-from causalogit.core.inputs import usable
-from causalogit.core.lookahead import check_optimizer
+from causalogit.core.inputs import check_spurious, usable
+from causalogit.core.lookahead import check_optimizer, check_owner
 from causalogit.core.losses import precise, saliency_penalty
 from causalogit.core.meta import MaskedTransform, MetaItem, MetaObjective, MetaStream
 from causalogit.core.outcomes import Metrics, read
@@ -84,8 +84,9 @@ class CausalLogitPerturbation:
 
     Raises:
         ValueError: the model has no such last layer or is wrapped for several processes, the
-            optimizer cannot be mirrored, `every` or `pieces` is below 1, or there is noise and
-            the network gives weights.
+            optimizer cannot be mirrored, `network_optimizer` holds nothing of the network, the
+            solver is not known, `every` or `pieces` is below 1, `class_counts` does not fit, or
+            there is noise and the network gives weights.
     """
 
     def __init__(
@@ -115,8 +116,10 @@ class CausalLogitPerturbation:
     ) -> None:
         check_optimizer(optimizer)
         processes.check_model(model)
-        if every < 1:
-            raise ValueError(f"every is {every}: give at least 1 step of the classifier")
+        if every < 1 or every != int(every):
+            raise ValueError(f"every is {every}: give a number of steps of the classifier")
+        if solver not in get_args(Solver):
+            raise ValueError(f"solver '{solver}' is not known: choose among {get_args(Solver)}")
         self.classifier = Classifier(model, num_classes, pieces)
         self.optimizer = optimizer
         device = self.classifier.head.weight.device
@@ -126,6 +129,7 @@ class CausalLogitPerturbation:
         self.network.to(device)
         processes.copy_from_first([*model.state_dict().values(), *self.network.parameters()])
         self.network_optimizer = network_optimizer or Adam(self.network.parameters(), lr=1e-3)
+        check_owner(self.network_optimizer, self.network)
         objective = objective or MetaObjective(factual, counterfactual)
         self.meta = MetaStream(meta, objective, self.classifier)
         self.solver: Solver = solver
@@ -172,21 +176,23 @@ class CausalLogitPerturbation:
             usable(self.guard, self.classifier.num_classes, images, labels, masks), device
         ):
             return {"skipped": 1.0}
-        restore, undo = self.classifier.random_state(), self.classifier.buffer_state()
+        restore, buffers = self.classifier.random_state(), self.classifier.buffer_state()
         extra, saliency = self._saliency(images, masks, labels)
         with self._tape() as tape:
             logits, features = map(processes.gathered, self.classifier(images))  # for Eqs. 8, 10
         labels = processes.gathered(labels)
-        spurious = None if spurious is None else processes.gathered(spurious)
+        if spurious is not None:
+            check_spurious(spurious, len(images), self.classifier.num_classes)
+            spurious = processes.gathered(spurious)
         replaced = None if replaced is None else processes.gathered(replaced)
         plain_loss = F.cross_entropy(precise(logits.detach()), labels)
         if not self._sound(plain_loss, spurious):
-            undo()
+            self.classifier.set_buffers(buffers)
             return {"skipped": 1.0}
         weights = self.classifier.head.weight
         values = self.table(logits, features, weights, labels, spurious, replaced)
         if not self.guard.finite("characteristics", values):
-            undo()
+            self.classifier.set_buffers(buffers)
             return {"skipped": 1.0}
         inputs = self.network.normalised(values)
         output, sound = self._checked(self.network(inputs, labels, spurious))  # delta(Omega), or w
@@ -195,7 +201,7 @@ class CausalLogitPerturbation:
         # Eq. 8: W_hat = W - eta1 * grad_W mean CE(u + delta(Omega), y)
         virtual = VirtualStep(
             self.classifier, self.optimizer, images, labels, logits, features,
-            output.detach(), loss, extra, restore, tape=tape,
+            output.detach(), loss, extra, restore, buffers, tape=tape,
         )  # fmt: skip
         # Eq. 10 has the delta of Eq. 8 in all three
         lagged = self.lagged or not self._learnable or not sound

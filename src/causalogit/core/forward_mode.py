@@ -12,8 +12,8 @@ norm apart into elementary operations. Here
   whose first two terms are a batch norm with weights gamma' and beta', and whose last is its
   backward pass, because J, the Jacobian of x^, is symmetric.
 
-Both are exact. Everything else is left to `torch.func.jvp`; `core/batch_norm.py` has the batch
-norm of several processes.
+Both are exact. Everything else is left to PyTorch's dual numbers; `core/batch_norm.py` has the
+batch norm of several processes.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Tape(Calls):
 
 
 class Replay(Calls):
-    """Forward mode for the same calls again, in the same order, inside `torch.func.jvp`.
+    """Forward mode for the same calls again, in the same order, inside of a `dual_level`.
 
     Args:
         tape: of a forward pass at the same weights, images and draws; without one all values are

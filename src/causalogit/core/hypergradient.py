@@ -32,7 +32,7 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import jvp
+from torch.autograd.forward_ad import dual_level, make_dual, unpack_dual
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import Optimizer
 
@@ -64,6 +64,7 @@ class VirtualStep:
         loss: the training loss, which says how the output enters.
         extra: gradients that do not depend on the output and are added to those of the loss.
         restore: brings back the random state from before that forward pass.
+        buffers: of the classifier before that forward pass.
         known: gradients of the training loss by all parameters, where they are at hand already; the
             graph of the forward pass may be gone then.
         tape: of that forward pass, which spares the solver `exact` a part of its own.
@@ -79,6 +80,7 @@ class VirtualStep:
     loss: TrainingLoss
     extra: Mapping[str, Tensor]
     restore: Callable[[], None]
+    buffers: Parameters
     known: Mapping[str, Tensor] | None = None
     tape: Tape | None = None
 
@@ -102,6 +104,10 @@ class VirtualStep:
     def _with_extra(self, gradients: dict[str, Tensor]) -> dict[str, Tensor]:
         return {n: g + self.extra[n] if n in self.extra else g for n, g in gradients.items()}
 
+    def logits_at(self, parameters: Parameters) -> Tensor:
+        """The logits of the training batch at other parameters, all else as in that pass."""
+        return self.classifier.probe(parameters, self.images, buffers=self.buffers, in_pieces=True)
+
     def look_ahead(self, parameters: Mapping[str, nn.Parameter]) -> LookAhead:
         """W_hat of Eq. 8."""
         return look_ahead(self.optimizer, parameters, self.gradient(parameters))
@@ -112,7 +118,8 @@ class MetaGradient(NamedTuple):
 
     Attributes:
         loss: the meta loss.
-        by_parameters: its gradient, by the names of the parameters that looked ahead.
+        by_parameters: its gradient, by the names of the parameters that looked ahead and that it
+            uses.
         sensitivity: derivative of those parameters by their own gradients, likewise.
     """
 
@@ -151,13 +158,22 @@ def meta_gradient(step: VirtualStep, meta_loss: MetaLoss, solver: Solver) -> Met
         parameters = step.classifier.head_parameters()
     ahead = step.look_ahead(parameters)
     leaves = {n: p.detach().requires_grad_() for n, p in ahead.parameters.items()}
-    loss = meta_loss({**frozen, **leaves}) / processes.count()
-    gradients = torch.autograd.grad(
-        loss, list(leaves.values()), allow_unused=True, materialize_grads=True
-    )
-    processes.sum_in_place([loss, *gradients])
-    by_parameters = dict(zip(leaves, gradients, strict=True))
+    loss, by_parameters = _by_parameters(step, meta_loss, {**frozen, **leaves}, leaves)
+    processes.sum_in_place([loss, *by_parameters.values()])
     return MetaGradient(loss.detach(), by_parameters, ahead.sensitivity)
+
+
+def _by_parameters(
+    step: VirtualStep, meta_loss: MetaLoss, at: Parameters, leaves: Parameters
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The meta loss at some parameters, and its gradient by those of the leaves that it uses."""
+
+    def work() -> tuple[Tensor, tuple[Tensor | None, ...]]:
+        loss = meta_loss(at) / processes.count()
+        return loss, torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+
+    loss, gradients = step.classifier.at(at, work)
+    return loss, {n: g for n, g in zip(leaves, gradients, strict=True) if g is not None}
 
 
 def output_gradient(step: VirtualStep, meta_loss: MetaLoss, solver: Solver) -> Hypergradient:
@@ -198,12 +214,13 @@ def _exact(step: VirtualStep, tangents: dict[str, Tensor]) -> Tensor:
     parameters = step.classifier.parameters()
     primals = {n: parameters[n].detach() for n in tangents}  # in the same order
     try:
-        with sdpa_kernel(SDPBackend.MATH), Replay(step.tape):
-            change: Tensor = jvp(
-                lambda moved: step.classifier.probe(moved, step.images, in_pieces=True),
-                (primals,),
-                (tangents,),
-            )[1]
+        # not `torch.func.jvp`, inside of which dropout drops other units of a tensor that is not
+        # contiguous than it has in training
+        with sdpa_kernel(SDPBackend.MATH), Replay(step.tape), dual_level():
+            moved = {n: make_dual(p, tangents[n]) for n, p in primals.items()}
+            logits, change = unpack_dual(step.logits_at(moved))
+            if change is None:  # the meta loss uses no parameter that the logits do
+                change = torch.zeros_like(logits)
     except RuntimeError as error:
         # an autograd.Function whose forward takes ctx is refused without a type of its own
         if not isinstance(error, NotImplementedError) and "setup_context" not in str(error):
@@ -229,8 +246,7 @@ def _finite_difference(step: VirtualStep, tangents: dict[str, Tensor]) -> Tensor
     size = _norm(parameters)
     h: Tensor = relative * torch.where(size > 0, size, 1.0) / length
     moved = {n: p + h * tangents[n] for n, p in parameters.items()}
-    there = step.classifier.probe(moved, step.images, in_pieces=True)
-    return (processes.gathered(there) - step.logits.detach()) / h
+    return (processes.gathered(step.logits_at(moved)) - step.logits.detach()) / h
 
 
 def _last_layer(step: VirtualStep, tangents: dict[str, Tensor]) -> Tensor:
@@ -250,7 +266,7 @@ def _unroll(step: VirtualStep, meta_loss: MetaLoss) -> Hypergradient:
     output = step.output.clone().requires_grad_()
     # fused attention has no second derivative
     with step.classifier.random_state_kept(start=step.restore), sdpa_kernel(SDPBackend.MATH):
-        logits = step.classifier.probe(parameters, step.images, in_pieces=True)
+        logits = step.logits_at(parameters)
     loss = step.loss(logits, output, step.labels)
     gradients = torch.autograd.grad(
         loss,
@@ -261,12 +277,9 @@ def _unroll(step: VirtualStep, meta_loss: MetaLoss) -> Hypergradient:
     )
     named = step._with_extra(dict(zip(parameters, gradients, strict=True)))
     ahead = look_ahead(step.optimizer, parameters, named)
-    meta = meta_loss(ahead.parameters)
-    gradient, *rest = torch.autograd.grad(
-        meta, [output, *ahead.parameters.values()], allow_unused=True, materialize_grads=True
-    )
-    by_parameters = dict(zip(ahead.parameters, rest, strict=True))
-    return Hypergradient(gradient.detach(), meta.detach(), by_parameters)
+    wanted = {**ahead.parameters, "": output}  # no parameter is called that
+    meta, found = _by_parameters(step, meta_loss, ahead.parameters, wanted)
+    return Hypergradient(found.pop("", torch.zeros_like(output)).detach(), meta.detach(), found)
 
 
 def _norm(tensors: Mapping[str, Tensor]) -> Tensor:

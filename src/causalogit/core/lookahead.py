@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 Group = Mapping[str, Any]
@@ -88,13 +88,29 @@ def check_optimizer(optimizer: Optimizer) -> None:
     if type(optimizer) not in _RULES:
         raise ValueError(
             f"the virtual step (Eq. 8) mirrors SGD, Adam and AdamW of torch.optim exactly; "
-            f"{type(optimizer).__name__} is not one of them: choose one of the three"
+            f"{type(optimizer).__name__} is not one of them: choose one of the three, and give it "
+            "as it is, without what others have wrapped it in"
         )
     for option in ("amsgrad", "maximize"):
         if any(group.get(option, False) for group in optimizer.param_groups):
             raise ValueError(
                 f"the virtual step (Eq. 8) does not mirror `{option}=True`: set it off"
             )
+
+
+def check_owner(optimizer: Optimizer, network: nn.Module) -> None:
+    """Refuse an optimizer of something else, with which the network would never learn.
+
+    Raises:
+        ValueError: it holds none of the network's trainable parameters, of which there are some.
+    """
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    own = [p for p in network.parameters() if p.requires_grad]
+    if own and not any(id(p) in held for p in own):
+        raise ValueError(
+            "network_optimizer holds no parameter of the perturbation network: give the network "
+            "that it was made for as network="
+        )
 
 
 def look_ahead(

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from causalogit.core.classifier import Classifier, Parameters
+from causalogit.core.inputs import check_meta
 from causalogit.core.losses import counterfactual_loss, precise
 
 MaskedTransform = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -124,16 +125,27 @@ class MetaStream:
     def __init__(
         self, batches: Iterable[MetaItem], objective: MetaObjective, classifier: Classifier
     ) -> None:
-        self.batches, self.objective, self.classifier = endless(batches), objective, classifier
+        self.loader, self.objective, self.classifier = batches, objective, classifier
+        self.batches = endless(batches)
         self.random: list[Tensor] | None = None
 
     def draw(self) -> MetaBatchLoss:
         """That of the next batch; the global random state stays plain training's."""
         with self._draws_of_its_own():
-            batch = next(self.batches).to(self.classifier.head.weight.device)
+            batch = self._next().to(self.classifier.head.weight.device)
             return MetaBatchLoss(
                 self.classifier, self.objective, self.objective.images(batch), batch.labels
             )
+
+    def _next(self) -> MetaBatch:
+        try:
+            batch = next(self.batches)
+        except ValueError:
+            self.batches = endless(self.loader)  # who goes on is told the same once more
+            raise
+        check_meta(batch, self.classifier.num_classes)
+        images, labels, *masks = batch
+        return MetaBatch(images, labels, masks[0] if masks else None)
 
     @contextmanager
     def _draws_of_its_own(self) -> Iterator[None]:
@@ -144,8 +156,8 @@ class MetaStream:
             self.random = self.classifier.random_states()
 
 
-def endless(batches: Iterable[MetaItem]) -> Iterator[MetaBatch]:
-    """Meta batches, begun anew whenever they end.
+def endless(batches: Iterable[MetaItem]) -> Iterator[MetaItem]:
+    """Meta batches as they come, begun anew whenever they end.
 
     Raises:
         ValueError: there is none.
@@ -154,8 +166,7 @@ def endless(batches: Iterable[MetaItem]) -> Iterator[MetaBatch]:
         empty = True
         for batch in batches:
             empty = False
-            images, labels, *masks = batch
-            yield MetaBatch(images, labels, masks[0] if masks else None)
+            yield batch
         if empty:
             raise ValueError(
                 "the meta loader gave no batch: it is empty, or an iterator that can be gone "

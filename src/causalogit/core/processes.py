@@ -81,12 +81,12 @@ def check_model(model: nn.Module) -> None:
     """Refuse a wrapped model.
 
     Raises:
-        ValueError: it is wrapped in DistributedDataParallel.
+        ValueError: it is wrapped in DistributedDataParallel or DataParallel.
     """
-    if isinstance(model, DistributedDataParallel):
+    if isinstance(model, DistributedDataParallel | nn.DataParallel):
         raise ValueError(
-            "the model is wrapped in DistributedDataParallel: give the model itself "
-            "(model.module); the gradients of all processes are summed here"
+            f"the model is wrapped in {type(model).__name__}: give the model itself "
+            "(model.module); the gradients of all processes of torchrun are summed here"
         )
 
 
