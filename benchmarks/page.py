@@ -106,7 +106,7 @@ def _slim(values: Mapping[str, Any], most_groups: int = MOST_GROUPS) -> dict[str
     return {
         name: _rounded(value, 0 if name == "selections" else most_groups)
         for name, value in values.items()
-        if name not in left_out
+        if name not in left_out and name != "data"
     }
 
 

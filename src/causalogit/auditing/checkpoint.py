@@ -56,7 +56,8 @@ def load_subject(place: str, config: ModelConfig, device: torch.device) -> Subje
         ValueError: there is no such file, or it cannot be read safely, or it fits nothing.
     """
     path = Path(place)
-    if ":" in place and not path.exists() and not path.name.endswith((*SUFFIXES, ".onnx")):
+    kind = path.suffix.lower()
+    if ":" in place and not path.exists() and not path.name.lower().endswith((*SUFFIXES, ".onnx")):
         module, words = _normalized(read_function(place), config, None)
         subject = of_module(module.to(device).eval(), name=place, input_words=words)
     elif not path.is_file():
@@ -64,11 +65,11 @@ def load_subject(place: str, config: ModelConfig, device: torch.device) -> Subje
             f"{place}: there is no such file; give a checkpoint (.ckpt, .safetensors, .pth, .onnx, "
             ".pt2, TorchScript), or module:function"
         )
-    elif path.suffix == ".onnx":
+    elif kind == ".onnx":
         subject = read_onnx(path, config)
     elif config.architecture is not None:
         subject = _weights(path, config, device)
-    elif path.suffix == ".ckpt":
+    elif kind == ".ckpt":
         require_own_input(path, config)
         module, run, names = load_classifier(path, remedy=_OURS_OR_NAMED)
         subject = replace(
@@ -76,9 +77,9 @@ def load_subject(place: str, config: ModelConfig, device: torch.device) -> Subje
             size=run.data.image_size,
             outputs=names,
         )
-    elif path.suffix == ".pt2":
+    elif kind == ".pt2":
         subject = read_exported(path, config, device)
-    elif path.suffix in SCRIPTS and not is_state_dict(path):
+    elif kind in SCRIPTS and not is_state_dict(path):
         module, words = _normalized(read_script(path, config.trust), config, None)
         subject = of_module(module.to(device), name=path.name, input_words=words)
     else:

@@ -70,8 +70,8 @@ class AuditConfig(Section):
     Args:
         model: how a classifier from elsewhere is read.
         data: the photos.
-        segmenter: what finds the objects, in place of masks, by its name, see `causalogit
-            masks`.
+        segmenter: what finds the objects where the photos have no masks, by its name, see
+            `causalogit masks`.
         segmenter_path: file of the segmenter's weights, in place of their download.
         batch_size: photos in a batch.
         seed: of the draw of backgrounds.

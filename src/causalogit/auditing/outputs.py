@@ -9,6 +9,27 @@ import torch
 from torch import Tensor
 
 
+def require_one_order(class_names: Sequence[str], outputs: Sequence[str] | None) -> None:
+    """Refuse to guess the order of outputs where folders named by numbers have two.
+
+    Others (torchvision's `ImageFolder`) sort 1, 10, 2; photos here are sorted 1, 2, 10.
+
+    Args:
+        class_names: of photos that were read from files.
+        outputs: names of the classifier's outputs, if they are known.
+
+    Raises:
+        ValueError: it is not known which of both the classifier was trained with.
+    """
+    numbers = all(name.isdecimal() for name in class_names)
+    if outputs is None and numbers and list(class_names) != sorted(class_names):
+        raise ValueError(
+            f"the classes are numbers ({_some(class_names)}), which training may have sorted as "
+            "such or as text (1, 10, 2, as torchvision does): name the classifier's outputs in "
+            "their order with model.outputs, in a text file with a name a line"
+        )
+
+
 def output_names(given: Sequence[str] | str) -> tuple[str, ...] | None:
     """The names of a classifier's outputs, from `model.outputs`; None where it is empty.
 
@@ -25,7 +46,10 @@ def output_names(given: Sequence[str] | str) -> tuple[str, ...] | None:
     if len(names) == 1:
         lines = names[0].split(",")
         if (file := Path(names[0])).is_file():
-            lines = file.read_text(encoding="utf-8").splitlines()
+            try:
+                lines = file.read_text(encoding="utf-8-sig").splitlines()
+            except UnicodeDecodeError as error:
+                raise ValueError(f"model.outputs {file} is not UTF-8: save it as UTF-8") from error
         elif len(lines) == 1:
             raise ValueError(
                 f"model.outputs {names[0]}: there is no such file; give a text file with a name a "

@@ -73,10 +73,17 @@ class Subject:
 def of_module(
     module: nn.Module, *, name: str | None = None, input_words: str = "as it is, in [0, 1]"
 ) -> Subject:
-    """A subject of a module that takes photos in [0, 1]; it stays on its device."""
+    """A subject of a module that takes photos in [0, 1]; it stays on its device.
+
+    TorchScript stays in eval mode.
+    """
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
     title = name or type(module).__name__
-    return Subject(title, module, fingerprint(module), input_words, module, device=device)
+    # no hook can be hung into TorchScript, so that nothing looks inside of it
+    scripted = any(isinstance(part, torch.jit.ScriptModule) for part in module.modules())
+    inside = None if scripted else module
+    forward = module.eval() if scripted else module
+    return Subject(title, forward, fingerprint(module), input_words, inside, device=device)
 
 
 def fingerprint(module: nn.Module) -> str:

@@ -21,6 +21,7 @@ from causalogit.auditing import (
 from causalogit.auditing import audit as run_audit
 from causalogit.auditing.checkpoint import load_subject
 from causalogit.auditing.journal import key_of
+from causalogit.auditing.outputs import require_one_order
 from causalogit.auditing.photos import from_run, from_source
 from causalogit.auditing.subject import of_module
 from causalogit.auditing.verdict import lead
@@ -50,7 +51,7 @@ def audit(config: AuditConfig, classifier: str, out: str) -> None:
             subject,
             samples,
             config,
-            segmenter=_segmenter(config),
+            segmenter=None if samples.images.has_masks else _segmenter(config),
             data_name=name,
             progress=progress,
             on_step=bars,
@@ -95,6 +96,7 @@ def _inputs(
         return subject, samples, f"{data.name}, {split or 'test'}"
     subject = load_subject(classifier, config.model, device)
     samples = from_source(config.data, subject.size)
+    require_one_order(samples.class_names, subject.outputs)
     return subject, samples, config.data.source + (f", {split}" if split else "")
 
 

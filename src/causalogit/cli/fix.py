@@ -40,11 +40,8 @@ def show(fixed: Fixed, folder: Path, console: Console) -> None:
             f"[yellow]Caution:[/yellow] the segmenter found no object in {fixed.masks.unfound} of "
             f"{fixed.masks.made} photos; these were used as they are"
         )
-    if fixed.left_out:
-        console.print(
-            f"[yellow]Caution:[/yellow] {fixed.left_out} outputs that no photo is of are left out "
-            "of the new model; before and after are measured without them"
-        )
+    for caution in fixed.cautions:
+        console.print(f"[yellow]Caution:[/yellow] {escape(caution)}")
     console.print(f"model: {folder / 'model.safetensors'}", markup=False, soft_wrap=True)
     console.print(f"page:  {folder / 'fix.html'}", markup=False, soft_wrap=True)
     console.print(f"\n[bold]{escape(fixed.outcome.headline)}[/bold]", soft_wrap=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -22,6 +24,7 @@ from causalogit.data.lay_on import (
 from causalogit.data.places import keep_long_tail, split_places
 from causalogit.data.samples import united
 from causalogit.data.sources import find_source
+from causalogit.data.sources.files import records_of
 from causalogit.data.transforms import TRANSFORMS
 
 _MEAN_OF = 2**24  # values of training images that the mean colour is taken from, at most
@@ -66,6 +69,19 @@ class Data:
     def channels(self) -> int:
         """K."""
         return self.train.images.shape[0]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Differs where other images, or the same with other labels, are in one of the splits.
+
+        Of files it goes by their names, so that a folder may be moved; masks do not count.
+        """
+        digest = hashlib.blake2b(repr(self.class_names).encode(), digest_size=16)
+        for split in (self.train, self.meta, self.validation, self.test):
+            digest.update(split.labels.numpy().tobytes())
+            names = [record.image.name for record in records_of(split.images) or ()]
+            digest.update("\0".join(names).encode(errors="surrogateescape"))
+        return digest.hexdigest()
 
     @property
     def class_counts(self) -> Tensor:

@@ -62,7 +62,7 @@ def render(fixed: Fixed) -> str:
             pairs=_pairs(fixed),
             recipe=_recipe(fixed),
             seen=_seen(fixed),
-            cautions=_cautions(fixed),
+            cautions=fixed.cautions,
             groups=_groups(fixed),
             classes=sorted(fixed.classes, key=lambda own: own.name),
         )
@@ -124,19 +124,6 @@ def _groups(fixed: Fixed) -> list[GroupChange]:
 def _recipe(fixed: Fixed) -> str:
     words = _RECIPES.get(fixed.method, "By the method of this name.")
     return words.format(thing=fixed.object_name)
-
-
-def _cautions(fixed: Fixed) -> list[str]:
-    """What speaks against trusting the figures: of both audits, and of the fix itself."""
-    before, after = fixed.before.cautions, fixed.after.cautions
-    found = [text if text in after else f"Before the fix: {text}" for text in before]
-    found += [f"After the fix: {text}" for text in after if text not in before]
-    if fixed.left_out:
-        found.append(
-            f"{fixed.left_out} outputs of the classifier that no photo is of are left out of the "
-            "new model; before and after are measured without them."
-        )
-    return found
 
 
 def _seen(fixed: Fixed) -> str:

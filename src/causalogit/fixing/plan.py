@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 import yaml
 
+from causalogit.auditing.outputs import require_one_order
 from causalogit.auditing.photos import digest_of, from_run
 from causalogit.config import DataConfig, RunConfig
 from causalogit.data import Data, Samples
@@ -87,6 +88,7 @@ def make_plan(
     seed = config.seed if config.seed is not None else start.run.seed if start.run else 0
     first = RunConfig(seed=seed, data=settings)
     data = run_data(first, torch.device("cpu"))
+    require_one_order(data.class_names, start.subject.outputs)
     few, _ = data.test.images.read(torch.arange(2))
     aligned = align(start, data.class_names, few)
     run = _training(config, first, start, data.channels, out, device)
@@ -107,10 +109,19 @@ def make_plan(
         for split in (data.train, data.validation, data.meta, data.test)
     ]
     _check_folder(out, record)
-    RunFolder(out / "run").finished(run, resume=True)
+    folder = RunFolder(out / "run")
+    if folder.config.is_file():  # the folder may have been called otherwise, as by its full path
+        run = replace(run, weights=_same_file(folder.recorded().weights, run.weights))
+    folder.finished(run, resume=True)
     _begin(out, record, aligned, len(data.class_names))
     seen = seen_before(start.run if own_data else None, seed)
     return Plan(aligned, run, data, from_run(data, "test"), masks, seen)
+
+
+def _same_file(recorded: str | None, weights: str | None) -> str | None:
+    """The weights, by the name that is recorded if that is the same file."""
+    same = recorded and weights and Path(recorded).resolve() == Path(weights).resolve()
+    return recorded if same else weights
 
 
 def seen_before(run: RunConfig | None, seed: int) -> Literal["no", "unknown"]:

@@ -163,6 +163,19 @@ class Fixed:
     settings: Mapping[str, Any]
     pictures: tuple[Series, ...] | None = field(default=None, repr=False)
 
+    @property
+    def cautions(self) -> list[str]:
+        """What speaks against trusting the figures: of both audits, and of the fix itself."""
+        before, after = self.before.cautions, self.after.cautions
+        found = [text if text in after else f"Before the fix: {text}" for text in before]
+        found += [f"After the fix: {text}" for text in after if text not in before]
+        if self.left_out:
+            found.append(
+                f"{self.left_out} outputs of the classifier that no photo is of are left out of "
+                "the new model; before and after are measured without them."
+            )
+        return found
+
     def to_dict(self) -> dict[str, Any]:
         """Everything but pictures and single photos as plain values, as `fix.json` has it."""
         fields = {name: value for name, value in vars(self).items() if name != "pictures"}

@@ -85,7 +85,7 @@ def read_start(place: str, config: ModelConfig, own_data: bool) -> Start:
         ValueError: it cannot be read, or not be trained.
     """
     path = Path(place)
-    ours = path.suffix == ".ckpt" and config.architecture is None
+    ours = path.suffix.lower() == ".ckpt" and config.architecture is None
     if own_data and not ours:
         raise ValueError(
             "which photos? Give data.source, a folder CLASS/PHOTO or a table; only a checkpoint of "
@@ -107,15 +107,16 @@ def read_start(place: str, config: ModelConfig, own_data: bool) -> Start:
         )
         return Start(subject, run.model, run)
     subject = load_subject(place, config, torch.device("cpu"))
-    if isinstance(subject.module, torch.jit.ScriptModule):
+    if subject.module is None:
         raise ValueError(_refusal(place, "TorchScript"))
     return Start(subject, config.architecture or place, None)
 
 
 def _refuse_programs(path: Path, config: ModelConfig) -> None:
-    if path.suffix in _UNTRAINABLE:
-        raise ValueError(_refusal(path, _UNTRAINABLE[path.suffix]))
-    weights_alone = config.architecture is not None or path.suffix not in SCRIPTS
+    kind = path.suffix.lower()
+    if kind in _UNTRAINABLE:
+        raise ValueError(_refusal(path, _UNTRAINABLE[kind]))
+    weights_alone = config.architecture is not None or kind not in SCRIPTS
     if not weights_alone and not is_state_dict(path):
         raise ValueError(_refusal(path, "TorchScript, or a module that was pickled whole"))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from torch import Tensor, nn
 from causalogit.core.classifier import find_head
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".pth.tar")
-_WRAPPERS = ("module.", "_orig_mod.", "model.")
 
 
 def load_weights(model: nn.Module, path: Path, num_classes: int) -> None:
@@ -64,13 +64,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """The state dict of a file, on the CPU, read without running code.
 
     All but .safetensors are pickles, and may hold the state dict under "state_dict" (as Lightning
-    has it), "model_state_dict" or "model", as training scripts write it.
+    has it), "model_state_dict", "model" or "net", as training scripts write it.
 
     Raises:
         ValueError: there is no such file, or it holds no weights that can be read safely.
     """
     content = _content(path)
-    for key in ("state_dict", "model_state_dict", "model"):
+    for key in ("state_dict", "model_state_dict", "model", "net"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict) or not content or not _all_tensors(content):
@@ -89,7 +89,7 @@ def run_weights(path: Path) -> dict[str, Tensor] | None:
 
 
 def _content(path: Path) -> Any:
-    if not path.name.endswith(SUFFIXES):
+    if not path.name.lower().endswith(SUFFIXES):
         raise ValueError(
             f"weights '{path}': give 'pretrained', or a file that ends in "
             f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
@@ -97,18 +97,20 @@ def _content(path: Path) -> Any:
     if not path.is_file():
         raise ValueError(f"weights {path}: there is no such file")
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(
             f"weights {path} cannot be read safely ({type(error).__name__}): the file is "
-            "truncated, holds code, or is no file of weights"
+            "truncated, holds more than tensors (a whole module, options of a script), or is no "
+            "file of weights; where it was made, save these alone: torch.save(model.state_dict(), "
+            "'weights.pth')"
         ) from error
 
 
-def unwrapped(found: dict[str, Tensor], names: Container[str]) -> dict[str, Tensor]:
-    """Without what DDP, torch.compile or Lightning put before the names of a state dict.
+def unwrapped(found: dict[str, Tensor], names: Collection[str]) -> dict[str, Tensor]:
+    """Without what DDP, torch.compile or a module around it put before the names of a state dict.
 
     What is beside the model there, such as the class weights of a loss, is left out.
 
@@ -116,12 +118,15 @@ def unwrapped(found: dict[str, Tensor], names: Container[str]) -> dict[str, Tens
         found: the state dict.
         names: of the model's own; where one of them is found, nothing is taken off.
     """
-    while not any(name in names for name in found):
-        prefix = next((p for p in _WRAPPERS if any(name.startswith(p) for name in found)), None)
-        if prefix is None:
-            break
-        found = {n.removeprefix(prefix): v for n, v in found.items() if n.startswith(prefix)}
-    return found
+    if any(name in names for name in found):
+        return found
+    prefixes = Counter(
+        name.removesuffix(own) for name in found for own in names if name.endswith(f".{own}")
+    )
+    if not prefixes:
+        return found
+    prefix = prefixes.most_common(1)[0][0]
+    return {n.removeprefix(prefix): v for n, v in found.items() if n.startswith(prefix)}
 
 
 def _all_tensors(content: Mapping[Any, Any]) -> bool:

@@ -5,12 +5,13 @@ They may name a function of the user's that builds the network (`--model module:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from causalogit.data import Data
 from causalogit.files import write_atomically
 
 ANEW = "begin a new run in another folder (--out)"
@@ -51,3 +52,31 @@ def load_checkpoint(path: Path, remedy: str = OURS) -> dict[str, Any]:
             f"{path} is not a checkpoint of causalogit: it has no model and config: {remedy}"
         )
     return state
+
+
+def check_same_data(state: Mapping[str, Any], data: Data, path: Path) -> None:
+    """Whether a checkpoint's data is still what its run was trained on.
+
+    Otherwise training images would be among those of the test, or outputs be called by the names of
+    other classes. Files of older versions do not tell.
+
+    Raises:
+        ValueError: classes or splits have changed since.
+    """
+    names = state.get("class_names")
+    if names is not None and tuple(names) != data.class_names:
+        raise ValueError(
+            f"{path} was trained on the classes {_some(names)}, and its data has "
+            f"{_some(data.class_names)} now: give back the old names, or give the photos as "
+            "data.source where the command has it"
+        )
+    if state.get("data", data.fingerprint) != data.fingerprint:
+        raise ValueError(
+            f"{path} was trained on other images: {data.name} has changed since (images were "
+            "added, removed, renamed or labelled otherwise), so that its splits are others and "
+            "training images would be tested on: restore it, or begin a new run in another folder"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")

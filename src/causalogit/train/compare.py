@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -109,7 +109,7 @@ def run_all(
 
     Raises:
         ValueError: a run failed, which is raised when all others are done, whatever its error; or
-            the file of results is damaged.
+            the file of results is damaged, or runs of one seed saw other images.
         Divergence, OSError, torch.OutOfMemoryError: likewise, of a run.
         ChildProcessError: a process was killed, which ends them all.
     """
@@ -142,7 +142,28 @@ def run_all(
             failure.add_note(f"{label}{more}")
             raise failure
         raise kind(f"{label}: {failure}{more}") from failure
+    _check_same_data(wanted, rows)
     return [rows[label] for label in labels]
+
+
+def _check_same_data(wanted: Sequence[Job], rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """Whether runs of one seed on one data set were trained on the same images.
+
+    Raises:
+        ValueError: they were not, as where photos were added to a folder in between.
+    """
+    first: dict[tuple[str, int], Job] = {}
+    for job in wanted:
+        known = rows[job.label].get("data")  # rows of older versions do not tell
+        if known is None:
+            continue
+        other = first.setdefault((repr(job.config.data), job.config.seed), job)
+        if rows[other.label]["data"] != known:
+            raise ValueError(
+                f"{job.folder} and {other.folder} were trained on other images: "
+                f"{job.config.data.source} has changed in between, so that they cannot be "
+                "compared; choose another folder (--out)"
+            )
 
 
 def _other_rows(results: Path, folders: Sequence[Path]) -> list[dict[str, Any]]:

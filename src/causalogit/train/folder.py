@@ -74,7 +74,7 @@ class RunFolder:
                 f"{self.path} holds a run already: resume it (--resume), or "
                 "choose another folder (--out)"
             )
-        if self._recorded() != config:
+        if self.recorded() != config:
             raise ValueError(
                 f"{self.path} holds a run of another config: resume it with "
                 f"--config {self.config}, or choose another folder"
@@ -83,7 +83,7 @@ class RunFolder:
             return None
         return self.row()
 
-    def _recorded(self) -> RunConfig:
+    def recorded(self) -> RunConfig:
         """The config of the run that is here; options younger than the run have their defaults."""
         try:
             return config_from_dict(yaml.safe_load(self.config.read_text(encoding="utf-8")))

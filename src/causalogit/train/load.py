@@ -23,7 +23,7 @@ from causalogit.core.classifier import find_head
 from causalogit.data import Data
 from causalogit.methods import run_data
 from causalogit.models import build_model
-from causalogit.train.checkpoint import ANEW, OURS, load_checkpoint
+from causalogit.train.checkpoint import ANEW, OURS, check_same_data, load_checkpoint
 from causalogit.train.folder import OUTPUTS, RunFolder
 
 _logger = logging.getLogger(__name__)
@@ -35,11 +35,20 @@ def load_model(checkpoint: Path) -> tuple[nn.Module, RunConfig, Data]:
     The weights that the run started from are not read again.
 
     Raises:
-        ValueError: the file is missing, truncated or foreign, or does not fit its own config.
+        ValueError: the file is missing, truncated or foreign, or does not fit its own config; or
+            its data is missing, or no longer what it was.
     """
     state = load_checkpoint(checkpoint)
     config = _config_of(state, checkpoint)
-    data = run_data(config, torch.device("cpu"))
+    try:
+        data = run_data(config, torch.device("cpu"))
+    except ValueError as error:
+        raise ValueError(
+            f"{checkpoint}: the data of its run cannot be read ({error}); paths in its config are "
+            "those of the folder where the run was started: go there, or give other data "
+            "(data.source) where the command has it"
+        ) from error
+    check_same_data(state, data, checkpoint)
     model = _empty(config, data.num_classes, data.channels, state)
     try:
         model.load_state_dict(state["model"])

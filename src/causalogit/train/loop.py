@@ -25,7 +25,7 @@ from causalogit.evaluate.metrics import (
 from causalogit.methods import Task, build_method, run_data
 from causalogit.models import build_model
 from causalogit.train.begin import check_fit, make_fabric
-from causalogit.train.checkpoint import ANEW, load_checkpoint, save_checkpoint
+from causalogit.train.checkpoint import ANEW, check_same_data, load_checkpoint, save_checkpoint
 from causalogit.train.environment import git_revision
 from causalogit.train.folder import RunFolder
 from causalogit.train.optimizer import build_optimizer, build_schedule
@@ -228,6 +228,7 @@ class Trainer:
             "title": self.method.title,
             "budget": self._budget(),
             "dataset": self.data.name,
+            "data": self.data.fingerprint,
             "seed": self.config.seed,
             "last": last,
             "selected": selected[self.config.select_by],
@@ -283,6 +284,7 @@ class Trainer:
             {
                 "config": config_to_dict(self.config),
                 "class_names": list(self.data.class_names),
+                "data": self.data.fingerprint,
                 "model": model.state_dict(),
                 "epoch": epoch,
             },
@@ -298,6 +300,7 @@ class Trainer:
             {
                 "config": config_to_dict(self.config),
                 "class_names": list(self.data.class_names),
+                "data": self.data.fingerprint,
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "schedule": self.schedule.state_dict(),
@@ -329,6 +332,7 @@ class Trainer:
                 f"{self.folder.state} was written by {len(writers)} processes: go on with "
                 f"as many (torchrun --nproc_per_node), not with {self.part.count}"
             )
+        check_same_data(state, self.data, self.folder.state)
         try:
             if config_from_dict(state["config"]) != self.config:
                 raise ValueError("its config is another one")

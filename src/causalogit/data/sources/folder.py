@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from causalogit.config import DataConfig
@@ -37,7 +38,7 @@ def folder_records(root: Path, mask_path: str | None) -> list[Record]:
         ValueError: the folder is not made like that, or there is no folder of masks.
     """
     masks = None if mask_path is None else MaskFolder(Path(mask_path))
-    return [
+    records = [
         Record(
             where=name,
             image=photo,
@@ -48,6 +49,13 @@ def folder_records(root: Path, mask_path: str | None) -> list[Record]:
         for split, photo in _photos(root)
         for name in (photo.relative_to(root).as_posix(),)
     ]
+    first: dict[Path, Record] = {}
+    for place, record in enumerate(records):
+        if record.mask is None or first.setdefault(record.mask, record) is record:
+            continue
+        problem = f"its mask {record.mask} is that of {first[record.mask].where}: rename one photo"
+        records[place] = replace(record, problem=problem)
+    return records
 
 
 def _photos(root: Path) -> Iterator[tuple[str | None, Path]]:
@@ -89,12 +97,31 @@ def _class_photos(folder: Path) -> Iterator[Path]:
 
 
 def visible(folder: Path) -> list[Path]:
-    """What a folder holds, by name, without hidden files and the litter of file managers."""
-    return sorted(
+    """What a folder holds, by name, without hidden files and the litter of file managers.
+
+    Raises:
+        ValueError: a name is no text, which no page or table could hold.
+    """
+    found = sorted(
         path
         for path in folder.iterdir()
         if not path.name.startswith(".") and path.name.lower() not in _LITTER
     )
+    for path in found:
+        if not _is_text(path.name):
+            raise ValueError(
+                f"{folder} holds a name that is not UTF-8, {path.name!r} (as from an old archive): "
+                "rename it"
+            )
+    return found
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class MaskFolder:

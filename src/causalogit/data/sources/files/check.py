@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 
 from causalogit.data.samples import PARTS
-from causalogit.data.sources.files.decode import Unusable
+from causalogit.data.sources.files.decode import OBJECT, Unusable
 from causalogit.data.sources.files.photos import Photos, in_threads
 from causalogit.data.sources.files.record import Record
+
+_logger = logging.getLogger(__name__)
 
 Problems = list[tuple[int, str]]
 """Places of records, each with what is wrong there."""
@@ -64,8 +67,12 @@ def _training_labels(records: Sequence[Record]) -> set[str]:
 
 
 def file_problems(photos: Photos) -> tuple[Problems, list[bytes | str]]:
-    """Decode every photo and mask: what is wrong, and a digest of every photo's bytes."""
+    """Decode every photo and mask: what is wrong, and a digest of every photo's bytes.
+
+    Masks that leave no background in half of the photos are not refused, but told of.
+    """
     problems: Problems = []
+    masked = whole = 0
     digests: list[bytes | str] = []
     for place, found in enumerate(photos.look()):
         if isinstance(found, Unusable):
@@ -73,6 +80,16 @@ def file_problems(photos: Photos) -> tuple[Problems, list[bytes | str]]:
             digests.append(str(photos.records[place].image))
         else:
             digests.append(found.digest)
+            if photos.records[place].masked:
+                masked += 1
+                whole += bool(found.pixels[3].min() >= OBJECT)
+    if 2 * whole > masked:
+        _logger.warning(
+            "the masks of %d of %d photos leave no background: a mask is white on the object and "
+            "black beside it",
+            whole,
+            masked,
+        )
     return problems, digests
 
 

@@ -20,6 +20,13 @@ _QUARTER_TURNS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 OBJECT = 128
 """The least value of a mask's pixel that is object rather than background."""
 
+_COLOURED = 64
+"""The least value of a colour's brightest channel that is object: lossy files have darker halos
+around it, and the usual palettes (VOC, Cityscapes, ADE20K) no darker colours."""
+
+_MOST_CLASSES = 32
+"""Class numbers below which a mask of grey values is one of class numbers, not of shades."""
+
 
 class Unusable(ValueError):
     """A photo or its mask cannot be used; the message says why."""
@@ -55,7 +62,7 @@ def decode(record: Record, size: int, *, with_mask: bool) -> Decoded:
     if with_mask:
         mask = None  # others have one, but not of this split: nobody will look at it
         if record.mask is not None:
-            mask = decode_mask(read_bytes(record.mask), full_size, f"the mask {record.mask}")
+            mask = decode_mask(_mask_bytes(record.mask), full_size, f"the mask {record.mask}")
         elif record.box is not None:
             mask = box_mask(record.box, full_size)
         channels.append(0 * photo[..., :1] if mask is None else fit_mask(mask, size))
@@ -94,6 +101,15 @@ def read_bytes(path: Path) -> bytes:
         raise Unusable(f"{path} does not exist") from error
     except OSError as error:
         raise Unusable(f"{path} cannot be read ({error.strerror})") from error
+
+
+def _mask_bytes(path: Path) -> bytes:
+    if not path.is_file():
+        raise Unusable(
+            f"the mask {path} does not exist (`causalogit masks --mask_path` makes those that are "
+            "missing)"
+        )
+    return read_bytes(path)
 
 
 def decode_photo(content: bytes, size: int, name: str) -> tuple[Array, tuple[int, int]]:
@@ -160,7 +176,8 @@ def decode_mask(content: bytes, full_size: tuple[int, int], name: str) -> Image.
     """A mask, 8-bit grey, of the whole photo.
 
     Grey values are 0 to 255 (one value alone beside 0 is the object, whatever it is), colours are
-    object wherever they are not black, and transparency is background where the image has any.
+    object wherever they are not black (of a palette without black, all but its first is), and
+    transparency is background where the image has any.
 
     Raises:
         Unusable: it cannot be decoded, has another size than its photo, or shows no object.
@@ -174,6 +191,7 @@ def decode_mask(content: bytes, full_size: tuple[int, int], name: str) -> Image.
     if size != full_size:
         raise Unusable(
             f"{name} has {size[0]} x {size[1]} pixels, its image {full_size[0]} x {full_size[1]}"
+            + (" once it is turned upright by its EXIF data" if size == full_size[::-1] else "")
         )
     if numpy.asarray(mask).max() < OBJECT:
         raise Unusable(
@@ -252,16 +270,30 @@ def grey_mask(image: Image.Image) -> Image.Image:
         # before they are scaled, or class numbers would be lost
         return _object(numpy.asarray(image)) or _to_8_bits(image)
     values = numpy.asarray(_rgb(image))
+    if image.mode == "P" and values.max(2).min() >= _COLOURED:
+        # no colour is black: the numbers count, and 0 is the background
+        return Image.fromarray(numpy.asarray(image) > 0).convert("L")
     if (values == values[..., :1]).all():
         grey: Array = numpy.ascontiguousarray(values[..., 0])
         return _object(grey) or Image.fromarray(grey)
-    return Image.fromarray((values > 0).any(2)).convert("L")
+    return Image.fromarray(values.max(2) >= _COLOURED).convert("L")
 
 
 def _object(grey: Array) -> Image.Image | None:
-    """The mask of the only value beside 0; None where there are more of them."""
+    """The mask of the only value beside 0; None where there are more of them.
+
+    Raises:
+        ValueError: they are class numbers, one of which is the largest possible value: what is not
+            to be looked at (VOC's border).
+    """
     if ((grey == 0) | (grey == grey.max())).all():
         return Image.fromarray(grey > 0).convert("L")
+    values = numpy.unique(grey)
+    if values[-1] == 255 and values[-2] < _MOST_CLASSES:
+        raise ValueError(
+            "its values are 0 to 254 by class, and 255 for what is not to be looked at: save one "
+            "value for the object beside 0"
+        )
     return None
 
 
