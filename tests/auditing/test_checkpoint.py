@@ -14,11 +14,13 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import get_model
 
-from causalogit.auditing import ModelConfig
+from causalogit.auditing import AuditConfig, ModelConfig, audit
 from causalogit.auditing.checkpoint import load_subject
+from causalogit.auditing.outputs import output_names, require_one_order
 from causalogit.config import OptimizerConfig, RunConfig, config_to_dict
 from causalogit.models import build_model
 from causalogit.train.checkpoint import save_checkpoint
+from tests.auditing.conftest import make_samples
 
 CPU = torch.device("cpu")
 NAME = "test_resnet"  # timm's own, for tests: 160 pixels, a few thousand weights
@@ -66,7 +68,9 @@ def test_weights_of_timm_with_the_normalisation_that_timm_names(tmp_path, photos
     assert subject.size == home.pretrained_cfg["input_size"][-1]
 
 
-@pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.module."])
+@pytest.mark.parametrize(
+    "prefix", ["module.", "model.", "_orig_mod.module.", "net.", "backbone.encoder."]
+)
 def test_weights_as_wrappers_save_them(prefix, tmp_path, photos):
     home = timm.create_model(NAME, num_classes=4)
     paths = [tmp_path / name for name in ("plain.pth", "wrapped.pth")]
@@ -134,6 +138,19 @@ def test_torchscript_and_exported_programs_need_trust(tmp_path, photos, small):
         assert torch.allclose(subject.answer(photos), small(photos), atol=1e-6)
 
 
+def test_torchscript_with_weights_is_audited_from_outside(tmp_path, photos):
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(4, 2),
+    ).eval()  # fmt: skip
+    torch.jit.trace(net, photos).save(tmp_path / "net.TS")
+    subject = load_subject(str(tmp_path / "net.TS"), ModelConfig(trust=True), CPU)
+    assert subject.module is None
+    assert torch.allclose(subject.answer(photos), net(photos), atol=1e-6)
+    found = audit(subject, make_samples(60), AuditConfig())
+    assert found.photos == 60
+
+
 def test_a_function_of_the_working_directory(tmp_path, photos, monkeypatch):
     (tmp_path / "my_model.py").write_text(
         "import torch\n"
@@ -182,6 +199,28 @@ def test_probabilities_are_taken_for_what_they_are(photos, small):
 
     sure = of_module(nn.Sequential(small, nn.Softmax(1))).answer(photos)
     assert torch.allclose(sure.softmax(1), small(photos).softmax(1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [(b"\xef\xbb\xbfhot\r\ncold\r\n", ("hot", "cold")), ("hei\xdf\n".encode("latin-1"), None)],
+)
+def test_names_of_outputs_from_other_systems(tmp_path, content, names):
+    (tmp_path / "names.txt").write_bytes(content)
+    if names is None:
+        with pytest.raises(ValueError, match=r"names\.txt is not UTF-8"):
+            output_names(str(tmp_path / "names.txt"))
+    else:
+        assert output_names(str(tmp_path / "names.txt")) == names
+
+
+def test_the_order_of_numbers_is_not_guessed():
+    numbers = [str(number) for number in range(1, 12)]
+    with pytest.raises(ValueError, match=r"sorted as such or as text \(1, 10, 2"):
+        require_one_order(numbers, None)
+    require_one_order(numbers, numbers)
+    require_one_order(numbers[:9], None)
+    require_one_order(["cat", "dog"], None)
 
 
 def test_names_of_outputs_from_a_file_or_a_text(tmp_path):

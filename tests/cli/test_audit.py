@@ -200,6 +200,7 @@ def spoil_nan(folder: Path) -> None:
 
 
 TIMM = ["--model.architecture", "test_resnet"]
+UNMASKED = ["--data.mask_path", "null"]
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ TIMM = ["--model.architecture", "test_resnet"]
         (None, ["discs:make", "--model.outputs", "[hot,a,cold]"], r"3 names .* has 2 outputs"),
         (None, ["discs:make", "--model.mean", "[0.5]"], r"model.mean is \[0\.5\] and model.std"),
         (None, ["discs:make", "--data.split", "validation"], r"photos has no validation photos"),
-        (None, ["discs:make", "--segmenter", "nope"], r"segmenter 'nope'"),
+        (None, ["discs:make", *UNMASKED, "--segmenter", "nope"], r"segmenter 'nope'"),
         (None, ["discs:make", "--device", "tpux"], r"device 'tpux' cannot be used here"),
         (spoil_nan, ["discs:make"], r"gives values that are not finite"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from causalogit.fixing.page import _cautions
+from causalogit.fixing.result import Fixed
 
 
 def test_a_caution_of_one_audit_says_of_which():
@@ -14,7 +14,7 @@ def test_a_caution_of_one_audit_says_of_which():
         after=SimpleNamespace(cautions=("Boxes.", "Costs right answers.")),
         left_out=2,
     )
-    both, before, after, outputs = _cautions(fixed)
+    both, before, after, outputs = Fixed.cautions.fget(fixed)
     assert both == "Boxes."
     assert before == "Before the fix: Hardly better than chance."
     assert after == "After the fix: Costs right answers."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from causalogit.config import RunConfig
-from causalogit.fixing.plan import seen_before
+from causalogit.fixing.plan import _same_file, seen_before
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,11 @@ def test_only_a_run_that_began_anew_is_known_to_have_kept_its_test_photos_apart(
     run, seed, expected
 ):
     assert seen_before(run, seed) == expected
+
+
+def test_a_folder_may_be_called_by_its_full_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    full = str(tmp_path / "fix" / "start.safetensors")
+    assert _same_file("fix/start.safetensors", full) == "fix/start.safetensors"
+    assert _same_file("other/start.safetensors", full) == full
+    assert _same_file(None, full) == full

@@ -30,6 +30,7 @@ from tests.devices import DEVICES
 from tests.train.networks import DRAWS
 
 ROW_KEYS = {
+    "data",
     "method", "title", "budget", "dataset", "seed", "last", "selected", "selected_by",
     "selections", "seconds", "epochs", "folder", "revision",
 }  # fmt: skip

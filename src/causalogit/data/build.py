@@ -14,6 +14,7 @@ from causalogit.config import DataConfig
 from causalogit.data.batch import Split
 from causalogit.data.biases import transition_matrix
 from causalogit.data.describe import describe, describe_origins
+from causalogit.data.images import places_in_source
 from causalogit.data.lay_on import (
     choose_attributes,
     painted_split,
@@ -74,13 +75,19 @@ class Data:
     def fingerprint(self) -> str:
         """Differs where other images, or the same with other labels, are in one of the splits.
 
-        Of files it goes by their names, so that a folder may be moved; masks do not count.
+        Of files it goes by their names, so that a folder may be moved, else by the images' places
+        in their source; masks do not count.
         """
         digest = hashlib.blake2b(repr(self.class_names).encode(), digest_size=16)
         for split in (self.train, self.meta, self.validation, self.test):
             digest.update(split.labels.numpy().tobytes())
-            names = [record.image.name for record in records_of(split.images) or ()]
-            digest.update("\0".join(names).encode(errors="surrogateescape"))
+            records = records_of(split.images)
+            if records is None:
+                for places in places_in_source(split.images):
+                    digest.update(places.numpy().tobytes())
+            else:
+                names = "\0".join(record.image.name for record in records)
+                digest.update(names.encode(errors="surrogateescape"))
         return digest.hexdigest()
 
     @property

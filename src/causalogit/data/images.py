@@ -208,6 +208,16 @@ class Joined:
         return images, masks
 
 
+def places_in_source(images: Images) -> list[Tensor]:
+    """Where images lie in what they were taken from, one tensor for each source."""
+    if isinstance(images, Joined):
+        return places_in_source(images.first) + places_in_source(images.second)
+    if isinstance(images, Taken):
+        return [images.places]
+    base: Images | None = getattr(images, "base", None)
+    return [] if base is None else places_in_source(base)
+
+
 def as_float(values: Tensor) -> Tensor:
     """8 bits to [0, 1]; floats as they are."""
     return values.float() / 255 if values.dtype == torch.uint8 else values

@@ -66,7 +66,6 @@ def test_numbers_are_ordered_by_value(good):
 ALL = "though others have: give it for all or for none"
 BAD = [
     ({"image": Path("no.png")}, "no.png does not exist"),
-    ({"mask": Path("no.png")}, "no.png does not exist"),
     ({"box": (0, 0, 13, 5)}, "the box 0 0 13 5 is not inside of the image's 12 x 10 pixels"),
     ({"mask": None, "box": None}, f"has no mask or box, {ALL.replace('all', 'all of a split')}"),
     ({"group": None}, f"has no group, {ALL}"),
@@ -99,6 +98,14 @@ def test_masks_of_the_meta_images_alone(good):
     assert not samples.images_at(torch.arange(16)).has_masks
     assert not samples.take(torch.arange(11, 14)).images_at(torch.arange(3)).has_masks
     assert samples.take(torch.arange(11, 14)).images_at(torch.arange(1, 3)).has_masks
+
+
+def test_of_masks_that_are_missing_it_is_said_what_makes_them(good):
+    good[5] = replace(good[5], mask=Path("no.png"))
+    assert told(good)[1:] == [
+        "row 5: no.png does not exist",
+        "masks that are missing: `causalogit masks --mask_path` makes them",
+    ]
 
 
 def test_bad_files(good, photo):
@@ -173,7 +180,9 @@ def test_large_sets_are_not_decoded_but_their_files_are_looked_for(good):
     good[6].mask.unlink()
     good[7] = replace(good[7], image=good[4].image)
     rest = told(good, decode=False)[1:]
-    assert [line.split(":")[0] for line in rest] == ["row 5", "row 6", "row 7"]
+    assert [line.split(":")[0] for line in rest] == [
+        "row 5", "row 6", "row 7", "masks that are missing",
+    ]  # fmt: skip
 
 
 def test_classes_that_are_given(good):

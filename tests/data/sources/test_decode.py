@@ -128,6 +128,8 @@ def masks() -> dict[str, tuple[Image.Image, np.ndarray]]:
     coloured[hard] = (0, 40, 200)
     indexed = Image.fromarray(hard.astype(np.uint8) * 3)
     indexed.putpalette([0, 0, 0, 9, 9, 9, 1, 2, 3, 128, 0, 0])
+    bright = Image.fromarray(hard.astype(np.uint8) * 3)
+    bright.putpalette([255, 255, 255, 9, 9, 9, 1, 2, 3, 128, 0, 0])
     cut_out = np.dstack([draws.integers(0, 256, (6, 6, 3), dtype=np.uint8), soft])
     opaque = np.dstack([np.repeat(soft[..., None], 3, 2), np.full((6, 6), 255, np.uint8)])
     full = hard * np.uint8(255)
@@ -139,6 +141,7 @@ def masks() -> dict[str, tuple[Image.Image, np.ndarray]]:
         "bits": (Image.fromarray(full).convert("1"), full),
         "colours": (Image.fromarray(coloured), full),
         "palette": (indexed, full),
+        "palette without black": (bright, full),
         "transparency": (Image.fromarray(cut_out), soft),
         "opaque": (Image.fromarray(opaque), soft),
         "sixteen bits": (Image.fromarray(soft.astype(np.uint16) * 257), soft),
@@ -155,6 +158,23 @@ def test_masks_of_every_kind(tmp_path, noise, kind):
     found = pixels(save(tmp_path / "a.png", noise), 6, mask=path)
     assert np.array_equal(found[3], wanted)
     assert np.array_equal(found[:3], noise.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "webp"])
+def test_a_coloured_mask_has_no_halo_in_a_lossy_file(tmp_path, suffix):
+    draws = np.random.default_rng(0)
+    drawn = np.zeros((96, 96, 3), np.uint8)
+    drawn[30:60, 24:70] = (255, 0, 0)
+    Image.fromarray(drawn).save(tmp_path / f"mask.{suffix}", quality=90)
+    photo = save(tmp_path / "a.png", draws.integers(0, 256, (96, 96, 3), dtype=np.uint8))
+    found = pixels(photo, 96, mask=tmp_path / f"mask.{suffix}")[3] > 0
+    assert abs(found.sum() / (drawn[..., 0] > 0).sum() - 1) < 0.06
+
+
+def test_numbers_of_classes_with_a_border_are_refused(tmp_path, noise):
+    mask = save(tmp_path / "mask.png", np.resize(np.array([0, 0, 1, 255], np.uint8), (6, 6)))
+    with pytest.raises(Unusable, match="255 for what is not to be looked at: save one value"):
+        pixels(save(tmp_path / "a.png", noise), 6, mask=mask)
 
 
 @pytest.mark.parametrize("values", [[0], [0, 1, 2], [0, 127, 9]])

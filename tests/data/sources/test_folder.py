@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from causalogit.config import DataConfig, MetaConfig
 from causalogit.data import build_data
@@ -175,3 +177,28 @@ def test_a_class_too_small_for_the_shares_is_named(photo, plain):
         build_data(config(plain), seed=0)
     fewer = build_data(config(plain, meta=MetaConfig(per_class=5)), seed=0)
     assert torch.bincount(fewer.train.labels).tolist() == [16, 4, 23]
+
+
+def test_two_photos_do_not_share_a_mask(plain, photo, tmp_path):
+    for path in sorted(plain.rglob("*.*")):
+        photo(f"masks/{path.relative_to(plain).with_suffix('.png')}", mode="L")
+    photo("photos/cat/03.jpg")
+    with pytest.raises(
+        ValueError, match=r"cat/03\.png: its mask .* is that of cat/03\.jpg: rename"
+    ):
+        photo_folder(config(plain, mask_path=str(tmp_path / "masks")))
+
+
+def test_names_that_are_no_text_are_refused(plain):
+    os.rename(os.fsencode(plain / "cat"), os.fsencode(plain) + b"/caf\xe9")
+    with pytest.raises(ValueError, match=r"photos holds a name that is not UTF-8, 'caf\\udce9'"):
+        photo_folder(config(plain))
+
+
+def test_masks_without_any_background_are_told_of(plain, tmp_path, caplog):
+    for path in sorted(plain.rglob("*.*")):
+        mask = tmp_path / "masks" / path.relative_to(plain).with_suffix(".png")
+        mask.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (12, 10), 255).save(mask)
+    photo_folder(config(plain, mask_path=str(tmp_path / "masks")))
+    assert "the masks of 70 of 70 photos leave no background" in caplog.text

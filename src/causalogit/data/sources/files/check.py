@@ -144,5 +144,7 @@ def refuse(records: Sequence[Record], problems: Problems, source: str) -> None:
     ]
     if len(lines) > _TOLD:
         lines[_TOLD:] = [f"and {len(lines) - _TOLD} more"]
+    if any(what == f"{records[place].mask} does not exist" for place, what in problems):
+        lines.append("masks that are missing: `causalogit masks --mask_path` makes them")
     told = "\n  ".join(lines)
     raise ValueError(f"{source}: {rows} of {len(records)} images cannot be used\n  {told}")

@@ -62,7 +62,7 @@ def decode(record: Record, size: int, *, with_mask: bool) -> Decoded:
     if with_mask:
         mask = None  # others have one, but not of this split: nobody will look at it
         if record.mask is not None:
-            mask = decode_mask(_mask_bytes(record.mask), full_size, f"the mask {record.mask}")
+            mask = decode_mask(read_bytes(record.mask), full_size, f"the mask {record.mask}")
         elif record.box is not None:
             mask = box_mask(record.box, full_size)
         channels.append(0 * photo[..., :1] if mask is None else fit_mask(mask, size))
@@ -101,15 +101,6 @@ def read_bytes(path: Path) -> bytes:
         raise Unusable(f"{path} does not exist") from error
     except OSError as error:
         raise Unusable(f"{path} cannot be read ({error.strerror})") from error
-
-
-def _mask_bytes(path: Path) -> bytes:
-    if not path.is_file():
-        raise Unusable(
-            f"the mask {path} does not exist (`causalogit masks --mask_path` makes those that are "
-            "missing)"
-        )
-    return read_bytes(path)
 
 
 def decode_photo(content: bytes, size: int, name: str) -> tuple[Array, tuple[int, int]]:
