@@ -127,7 +127,7 @@ class Classifier:
         return logits, features
 
     def _check_parameters(self) -> None:
-        if not self.parameters():
+        if torch.is_grad_enabled() and not self.parameters():
             raise ValueError(
                 f"{type(self.model).__name__} has no parameter that requires gradients"
             )
