@@ -52,7 +52,8 @@ def test_only_what_all_doubt_is_shown_the_surest_first(erm: LoadedRun, clp: Load
     names = [scene.classes[label] for label in meta.labels[[7, 5]].tolist()]
     others = [scene.classes[(label + 1) % len(scene.classes)] for label in meta.labels[[7, 5]]]
     assert said == [
-        f"{names[0]} or {others[0]}; in truth {others[0]}", f"{names[1]} or {others[1]}",
+        f"{names[0]}; said: {others[0]}; in truth {others[0]}",
+        f"{names[1]}; said: {others[1]}",
     ]  # fmt: skip
 
 

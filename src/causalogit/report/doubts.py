@@ -48,4 +48,4 @@ def _pictured(meta: Split, index: int, given: Tensor, scene: Scene) -> Picture:
     truth = in_truth(meta, index, scene)
     image = meta.batch(torch.tensor([index])).images[0]
     alt = f"Meta image with the label {label}, called {answer}{truth}."
-    return Picture(picture(image), alt, f"{label} or {answer}{truth}", label)
+    return Picture(picture(image), alt, f"{label}; said: {answer}{truth}", label)
