@@ -182,7 +182,7 @@ def decode_mask(content: bytes, full_size: tuple[int, int], name: str) -> Image.
     if size != full_size:
         raise Unusable(
             f"{name} has {size[0]} x {size[1]} pixels, its image {full_size[0]} x {full_size[1]}"
-            + (" once it is turned upright by its EXIF data" if size == full_size[::-1] else "")
+            + (" (photos are turned upright by their EXIF data)" if size == full_size[::-1] else "")
         )
     if numpy.asarray(mask).max() < OBJECT:
         raise Unusable(
