@@ -27,6 +27,9 @@ MASKED = (
 
 METRICS = {"accuracy/test_mean": "average", "accuracy/worst_group": "worst group"}
 
+METRIC = "accuracy/worst_group"
+"""By which lines on spurious backgrounds are told apart."""
+
 Source = tuple[str, str]
 """A study and a setting of it."""
 
@@ -49,7 +52,7 @@ class Place:
     recipe: str
     source: Source
     masked: Source | None = None
-    metric: str = "accuracy/worst_group"
+    metric: str = METRIC
 
     def rows(self, studies: Mapping[str, Rows]) -> list[dict[str, Any]]:
         """The recipe and all controls that know no more, and the oracles of budget O."""
@@ -128,15 +131,15 @@ def _best(ours: Rows, lines: Mapping[str, Rows], metric: str) -> tuple[str, str]
     if not lines:
         return "\N{EN DASH}", "\N{EN DASH}"
     best = _strongest(lines, metric)
-    ahead = interval(_ahead(ours, lines[best], metric))
-    return f"`{best}` {spread(_values(lines[best], metric))}", ahead
+    points = ahead(ours, lines[best], metric)
+    return f"`{best}` {spread(_values(lines[best], metric))}", interval(points)
 
 
 def _strongest(lines: Mapping[str, Rows], metric: str) -> str:
     return max(lines, key=lambda name: mean(_values(lines[name], metric)))
 
 
-def _ahead(ours: Rows, others: Rows, metric: str) -> list[float]:
+def ahead(ours: Rows, others: Rows, metric: str) -> list[float]:
     """Points, of the seeds that both have."""
     paired = {row["seed"]: row["last"][metric] for row in others}
     return [
@@ -156,7 +159,7 @@ def shortfalls_markdown(placed: Sequence[tuple[Place, Rows]], budget: str) -> st
         lines = by_method([row for row in rows if row["budget"] != "O"])
         best = lines[_strongest(lines, place.metric)]
         for name, own in lines.items():
-            points = _ahead(own, best, place.metric)
+            points = ahead(own, best, place.metric)
             cell = interval(points) if own is not best else "0"
             found.setdefault(name, []).append((mean(points), cell, place.title))
     head = ["method", "sets", "behind the best, where it is furthest", "there"]
@@ -167,16 +170,12 @@ def shortfalls_markdown(placed: Sequence[tuple[Place, Rows]], budget: str) -> st
     return markdown(table)
 
 
-def by_worst_group(placed: Sequence[tuple[Place, Rows]]) -> list[tuple[Place, Rows]]:
-    """Spurious backgrounds, with the epoch of the best worst group on validation for the last one.
+def by_worst_group(rows: Rows) -> list[dict[str, Any]]:
+    """The rows, with the epoch of the best worst group on validation for the last one.
 
     GroupDRO and JTT are defined with such a selection (arXiv 1911.08731, 2107.09044).
     """
-    return [
-        (place, [{**row, "last": row["selections"][place.metric]} for row in rows])
-        for place, rows in placed
-        if place.metric == "accuracy/worst_group"
-    ]
+    return [{**row, "last": row["selections"][METRIC]} for row in rows]
 
 
 def _values(rows: Rows, metric: str) -> list[float]:
@@ -206,16 +205,21 @@ def slim(place: Place, row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Write the page, and its first table into README."""
+def read_studies() -> dict[str, Rows]:
+    """The rows of every study that a place names, as far as they have been written."""
     names = {source[0] for place in places() for source in (place.source, place.masked) if source}
     files = {name: ROOT / "docs" / "results" / name / "results.json" for name in names}
-    studies = {
+    return {
         name: json.loads(file.read_text())["runs"] for name, file in files.items() if file.is_file()
     }
+
+
+def main() -> None:
+    """Write the page, and its first table into README."""
+    studies = read_studies()
     placed = [(place, rows) for place in places() if (rows := place.rows(studies))]
     kept = [slim(place, row) for place, rows in placed for row in rows]
-    selected = by_worst_group(placed)
+    selected = [(place, by_worst_group(rows)) for place, rows in placed if place.metric == METRIC]
     tables = {
         "summary": summary_markdown(placed),
         "selected": summary_markdown(selected),

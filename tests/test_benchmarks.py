@@ -23,6 +23,7 @@ from benchmarks import (
     pets,
     recipe,
     recipe_labels,
+    replication,
     scale,
     schemes,
     strength,
@@ -126,7 +127,7 @@ def test_recipes_are_chosen_on_validation_images_without_the_reported_seeds(stud
 
 ROOMS = (
     ablation, attributes, digits, glt, long_tail, masks, meta, noise, pets, recipe, recipe_labels,
-    schemes, strength, together, wear,
+    replication, schemes, strength, together, wear,
 )  # fmt: skip
 STUDIES = {room.STUDY.name: room.STUDY for room in ROOMS}
 
@@ -162,7 +163,8 @@ def test_every_budget_of_a_study_has_the_controls_that_the_method_names():
         "clp": {"erm_meta_augmented", "dfr_augmented"},
         "clp_factual": {"erm_factual", "erm_factual_meta_augmented", "product_of_experts"},
     }
-    alike = ("ablation", "meta", "schemes")  # compare forms or settings of one method
+    # these compare forms or settings of one method, or two lines that others have chosen
+    alike = ("ablation", "meta", "schemes", "replication")
     for study in STUDIES.values():
         if study.curves or study.judged_on == "validation" or study.name in alike:
             continue

@@ -40,9 +40,10 @@ def test_budgets_look_at_the_epoch_of_the_best_worst_group_too():
         selected("group_dro", 0.4, 0.6, "O"),
     ]  # fmt: skip
     place = next(place for place in budgets.places() if place.title == "digits, exact masks")
-    placed = [(place, place.rows({"digits": rows}))]
+    own = place.rows({"digits": rows})
+    placed = [(place, own)]
     assert "`group_dro` 40.0 | +50.0" in budgets.summary_markdown(placed)
-    later = budgets.summary_markdown(budgets.by_worst_group(placed))
+    later = budgets.summary_markdown([(place, budgets.by_worst_group(own))])
     assert "`clp_factual` 85.0 | 20.0 | `erm` 20.0 | +65.0 | `group_dro` 60.0 | +25.0" in later
 
 
