@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from causalogit.config import AttributeConfig, DataConfig, MetaConfig
+from causalogit.config import AttributeConfig, DataConfig, MetaConfig, RunConfig
 from causalogit.data import build_data
 from causalogit.data.biases import palette
 from causalogit.data.carve import carve
 from causalogit.data.sources.digits import digits
+from causalogit.methods import run_data
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,16 @@ def test_images_are_the_digit_on_its_colour(data):
                     assert torch.equal(pixel, colour)
                 else:
                     assert pixel.unique().numel() == 1  # grey ink, untouched
+
+
+def test_the_data_may_have_a_seed_of_their_own():
+    device = torch.device("cpu")
+    fixed = [RunConfig(seed=seed, data=DataConfig(seed=5)) for seed in (0, 1)]
+    first, other = (run_data(own, device).test.everything().images for own in fixed)
+    assert torch.equal(first, other)
+    assert torch.equal(first, run_data(RunConfig(seed=5), device).test.everything().images)
+    with pytest.raises(ValueError, match=r"data\.seed is -1: give a number from 0"):
+        DataConfig(seed=-1)
 
 
 def test_seed_decides_everything():

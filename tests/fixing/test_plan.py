@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from causalogit.config import RunConfig
+from causalogit.config import DataConfig, RunConfig
 from causalogit.fixing.plan import _same_file, seen_before
 
 
@@ -14,6 +14,8 @@ from causalogit.fixing.plan import _same_file, seen_before
         (RunConfig(seed=3), 3, "no"),
         (RunConfig(seed=3, weights="pretrained"), 3, "no"),
         (RunConfig(seed=3), 4, "unknown"),  # another split
+        (RunConfig(seed=4, data=DataConfig(seed=3)), 3, "no"),
+        (RunConfig(seed=3, data=DataConfig(seed=4)), 3, "unknown"),
         (RunConfig(seed=3, weights="fix/start.safetensors"), 3, "unknown"),  # a fix of a fix
         (None, 0, "unknown"),
     ],

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from causalogit.config import ControlsConfig
+from causalogit.config import ControlsConfig, OptimizerConfig
 from causalogit.methods import build_method
 from causalogit.methods.co_teaching import small_losses
 
@@ -25,12 +25,27 @@ def test_small_losses_against_a_loop(forgotten):
 
 def test_forgetting_is_complete_in_the_tenth_epoch(make_task):
     controls = ControlsConfig(co_teaching_forget_rate=0.4)
-    method = build_method(make_task(method="co_teaching", controls=controls))
+    optimizer = OptimizerConfig(epochs=13)
+    method = build_method(make_task(method="co_teaching", controls=controls, optimizer=optimizer))
     rates = []
     for _ in range(13):
         rates.append(method.forgotten)
         method.end_epoch()
     assert rates == pytest.approx([0.4 * epoch / 9 for epoch in range(10)] + [0.4] * 3)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "shares"), [(1, [0]), (2, [0, 1]), (5, [0, 0.25, 0.5, 0.75, 1])]
+)
+def test_forgetting_is_complete_in_the_last_epoch_of_few(make_task, epochs, shares):
+    controls = ControlsConfig(co_teaching_forget_rate=0.4)
+    optimizer = OptimizerConfig(epochs=epochs)
+    method = build_method(make_task(method="co_teaching", controls=controls, optimizer=optimizer))
+    rates = []
+    for _ in range(epochs):
+        rates.append(method.forgotten)
+        method.end_epoch()
+    assert rates == pytest.approx([0.4 * share for share in shares])
 
 
 def test_each_learns_from_what_the_other_finds_easiest(make_task):

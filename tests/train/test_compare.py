@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from concurrent.futures import Future
+from dataclasses import replace
 
 import pytest
 import torch
+import yaml
 
-from causalogit.config import ClpConfig
+from causalogit.config import ClpConfig, ControlsConfig, MetaConfig, OptimizerConfig
 from causalogit.train import compare
 from causalogit.train.compare import run_folder
 
@@ -54,6 +56,35 @@ def test_a_run_that_fails_is_named_when_the_others_are_done(tiny, tmp_path):
     with pytest.raises(ValueError, match=r"^clp, seed 0: clp.without .* name \['los'\]"):
         compare(config, ["clp", "erm"], [0], tmp_path, jobs=1)
     assert [row["method"] for row in results(tmp_path)] == ["erm"]
+
+
+def test_every_failure_is_told(tiny, tmp_path):
+    config = tiny(clp=ClpConfig(without=("los",)))
+    with pytest.raises(ValueError, match=r"^2 of 3 runs failed\nclp, .*'los'.*\nmeta_lp, .*'los'"):
+        compare(config, ["clp", "erm", "meta_lp"], [0], tmp_path, jobs=1)
+
+
+def test_a_run_that_is_refused_keeps_its_row(tiny, tmp_path):
+    rows = compare(tiny(), ["erm", "jtt"], [0], tmp_path, jobs=1)
+    other = tiny(controls=ControlsConfig(jtt_weight=7))
+    with pytest.raises(ValueError, match=r"2 of 2 runs failed\n.*another config"):
+        compare(other, ["erm", "jtt"], [0], tmp_path, jobs=1)
+    assert results(tmp_path) == rows
+
+
+def test_methods_may_have_their_own_options_on_the_same_images(tiny, tmp_path):
+    own = tiny(optimizer=OptimizerConfig(epochs=2, learning_rate=0.3))
+    rows = compare(tiny(), ["erm", "jtt"], [0], tmp_path, configs={"jtt": own}, jobs=1)
+    assert [row["last"]["epoch"] for row in rows] == [3, 2]
+    kept = yaml.safe_load((run_folder(tmp_path, "jtt", 0) / "config.yaml").read_text())
+    assert (kept["method"], kept["optimizer"]["learning_rate"]) == ("jtt", 0.3)
+    with pytest.raises(ValueError, match="config for 'clp', which is not compared"):
+        compare(tiny(), ["erm"], [0], tmp_path, configs={"clp": own})
+    data = replace(own.data, meta=MetaConfig(per_class=20))
+    with pytest.raises(ValueError, match=r"config of jtt has another data\.meta than that of all"):
+        compare(tiny(), ["jtt"], [0], tmp_path, configs={"jtt": replace(own, data=data)})
+    looks = replace(own, data=replace(own.data, transform="pad_crop_flip"))
+    assert compare(tiny(), ["jtt"], [0], tmp_path / "looks", configs={"jtt": looks}, jobs=1)
 
 
 def test_damaged_results_are_told_before_a_run(tiny, tmp_path):

@@ -64,6 +64,7 @@ def test_a_file_is_as_good_and_what_was_read_reads_alike(tmp_path):
         ("method", {"choices": ["erm"]}, "would hide what each may know"),
         ("select_by", {"choices": ["accuracy/test_mean"]}, "select_by is not for tuning"),
         ("data.path", {"choices": ["a"]}, "data.path is not for tuning: all trials are judged"),
+        ("data.meta.per_class", {"choices": [4, 5]}, "data.meta.per_class is not for tuning"),
         ("data.test_size", {"low": 1, "high": 9}, "data.test_size is not for tuning"),
         ("optimizer.epochs", {"low": 5, "high": 3}, "empty range: low 5 is above high 3"),
         ("optimizer.epochs", {"low": 0, "high": 3}, r"cannot be 0 \(optimizer.epochs is 0"),

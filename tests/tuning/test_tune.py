@@ -11,6 +11,7 @@ import yaml
 
 from causalogit.config import OptimizerConfig, config_from_dict
 from causalogit.core import Divergence
+from causalogit.data import build_data
 from causalogit.train import loop, train, validate
 from causalogit.tuning import read_space, run, tune
 from causalogit.tuning.study import SharedStudy
@@ -137,23 +138,61 @@ def test_bad_trials_do_not_end_the_search(config, tmp_path, monkeypatch):
     ]  # fmt: skip
 
 
-def test_pruning_by_the_first_seeds_epochs(config, tmp_path, monkeypatch):
+@pytest.fixture
+def falling(monkeypatch):
+    """Trials of four epochs, each worse than all before from its first epoch on."""
     numbers = iter(range(100))
 
     def validate(config, folder, *, on_step, on_epoch):
         value = 1 - next(numbers) / 100
-        for epoch in (1, 2):
+        for epoch in (1, 2, 3, 4):
             on_epoch(epoch, value)
         return {"accuracy/mean": value}
 
     monkeypatch.setattr(run, "validate", validate)
+
+
+@pytest.mark.usefixtures("falling")
+def test_pruning_by_the_first_seeds_epochs_when_half_of_them_are_over(config, tmp_path):
+    config = replace(config, optimizer=OptimizerConfig(epochs=4))
     tuned = tune(config, SPACE, tmp_path / "pruned", trials=7)
     assert [trial.state for trial in tuned.trials] == ["complete"] * 5 + ["pruned"] * 2
-    assert tuned.trials[-1].epochs == 1
+    assert [trial.epochs for trial in tuned.trials[-2:]] == [3, 3]
     assert tuned.importances == {}  # too few trials
     tuned = tune(config, SPACE, tmp_path / "all", trials=11, prune=False)
     assert {trial.state for trial in tuned.trials} == {"complete"}
     assert tuned.importances.keys() == SPACE.keys()
+
+
+@pytest.mark.usefixtures("falling")
+@pytest.mark.parametrize(
+    ("method", "space"),
+    [
+        ("dfr", SPACE),  # its epochs know nothing of the refit
+        ("erm", {"optimizer.epochs": {"low": 4, "high": 16}}),  # the third of four, and of sixteen
+    ],
+)
+def test_nothing_is_pruned_where_epochs_are_not_alike(config, tmp_path, method, space):
+    config = replace(config, method=method, optimizer=OptimizerConfig(epochs=4))
+    tuned = tune(config, space, tmp_path, trials=7)
+    assert {trial.state for trial in tuned.trials} == {"complete"}
+
+
+def test_the_best_is_tested_on_images_that_no_trial_has_seen(config, tmp_path):
+    tuned = tune(config, SPACE, tmp_path, trials=1, seeds=[3, 1])
+    assert tuned.config.data.seed == 3
+    data = [
+        build_data(own.data, own.split_seed)
+        for folder in (tmp_path / "trials" / "0000").glob("seed-*")
+        for own in [config_from_dict(yaml.safe_load((folder / "config.yaml").read_text()))]
+    ]
+    later = replace(tuned.config, seed=7)
+    data.append(build_data(later.data, later.split_seed))
+    tests = [own.test.everything().images for own in data]
+    assert len(tests) == 3
+    assert all(torch.equal(own, tests[0]) for own in tests)
+    assert tune(replace(config, data=replace(config.data, seed=9)), SPACE, tmp_path / "own",
+                trials=1).config.data.seed == 9  # fmt: skip
 
 
 def test_any_storage_of_optuna(config, tmp_path):

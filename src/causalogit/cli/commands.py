@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -31,11 +31,12 @@ from causalogit.data.masking import MasksConfig, make_masks
 from causalogit.evaluate.metrics import classification_metrics, predict, test_metrics
 from causalogit.inpainting import InpaintingConfig, train_inpainter
 from causalogit.methods import METHODS, lacks, run_data
+from causalogit.presets import read_config
 from causalogit.report import write_report
 from causalogit.train import compare as run_comparison
 from causalogit.train import load_run
 from causalogit.train import train as run_training
-from causalogit.train.compare import run_folder
+from causalogit.train.compare import kept_rows, run_folder
 from causalogit.train.load import load_model
 from causalogit.train.together import is_first
 
@@ -65,7 +66,7 @@ def demo(out: str, seed: int, epochs: int) -> None:
     results.json, report.html and figures/. A demo that was stopped goes on where it was.
     """
     config = RunConfig(seed=seed, optimizer=OptimizerConfig(epochs=epochs))
-    compare(config, DEMO_METHODS, [seed], out, jobs=0, report=True)
+    compare(config, DEMO_METHODS, [seed], {}, out, jobs=0, report=True)
 
 
 def train(config: RunConfig, out: str | None, resume: bool) -> None:
@@ -93,6 +94,7 @@ def compare(
     config: RunConfig,
     methods: Sequence[str],
     seeds: Sequence[int],
+    configs: Mapping[str, str],
     out: str,
     jobs: int,
     report: bool,
@@ -101,12 +103,22 @@ def compare(
 
     Runs that the folder holds already are kept, unfinished ones go on. Each run gets
     OUT/METHOD/seed-SEED; OUT/results.json is rewritten after every run, and keeps its other rows.
+    Method and seed of a config file are of no concern here.
     """
+    own = {name: read_config(file, config) for name, file in configs.items()}
     names = _names(methods, config)
     folder = Path(out)
-    with run_bars() as bars:
-        rows = run_comparison(config, names, seeds, folder, jobs=jobs, on_progress=bars)
     console = Console()
+    try:
+        with run_bars() as bars:
+            rows = run_comparison(
+                config, names, seeds, folder, configs=own, jobs=jobs, on_progress=bars
+            )
+    except Exception:
+        done = kept_rows(folder, names, seeds)
+        if done:
+            console.print(results_table(done))
+        raise
     console.print(results_table(rows))
     console.print(f"results: {folder / 'results.json'}", markup=False, soft_wrap=True)
     if report:
@@ -115,15 +127,23 @@ def compare(
 
 
 def _names(methods: Sequence[str], config: RunConfig) -> list[str]:
-    """The methods asked for; "all" are those whose masks the data has."""
+    """The methods asked for; "all" are those whose masks the data has, and that take its pieces."""
     if list(methods) != ["all"]:
         return list(methods)
     data = run_data(config, torch.device("cpu"))
     left_out = {name: lack for name, kind in METHODS.items() if (lack := lacks(kind, data))}
+    whole = [
+        name
+        for name, kind in METHODS.items()
+        if config.optimizer.pieces > 1 and not kind.parallel and name not in left_out
+    ]
+    console = Console()
     if left_out:
         reasons = sorted(set(left_out.values()))
-        Console().print(f"left out, for want of {' and '.join(reasons)}: {', '.join(left_out)}")
-    return [name for name in METHODS if name not in left_out]
+        console.print(f"left out, for want of {' and '.join(reasons)}: {', '.join(left_out)}")
+    if whole:
+        console.print(f"left out, as they take batches in one piece: {', '.join(whole)}")
+    return [name for name in METHODS if name not in (*left_out, *whole)]
 
 
 def evaluate(checkpoint: str, split: str) -> None:

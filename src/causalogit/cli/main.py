@@ -17,7 +17,7 @@ from jsonargparse import Namespace
 
 from causalogit.auditing import AuditConfig
 from causalogit.cli import commands
-from causalogit.cli.parser import build_parser, with_preset_files
+from causalogit.cli.parser import OF_ONE_RUN, build_parser, with_preset_files
 from causalogit.config import RunConfig
 from causalogit.config.check import Section, one_line, require_sections
 from causalogit.core import Divergence
@@ -106,7 +106,13 @@ def _command(given: Sequence[str]) -> Callable[[], None]:
         )
     options.pop("config", None)
     if "pairs" in options:
-        options["pairs"] = _pairs(options["pairs"])
+        options["pairs"] = _pairs("pairs", options["pairs"], "CLASS=PLACE once for every class")
+    if name == "compare":
+        for single in OF_ONE_RUN:
+            if any(word.split("=")[0] == f"--{single}" for word in given):
+                raise ValueError(f"compare has several: give --{single}s in place of --{single}")
+            options.pop(single)
+        options["configs"] = _pairs("configs", options["configs"], "METHOD=FILE once for a method")
     if kind is not None:
         options["config"] = _take(kind, options)
     command: Callable[..., None] = getattr(commands, name)
@@ -131,13 +137,11 @@ def _take(kind: type[Section], options: dict[str, Any]) -> Section:
     return kind(**{name: options.pop(name) for name in names})
 
 
-def _pairs(given: Sequence[str]) -> dict[str, str]:
+def _pairs(option: str, given: Sequence[str], wanted: str) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for text in given:
-        name, _, place = text.partition("=")
-        if not (name and place) or name in pairs:
-            raise ValueError(
-                f"pairs are {list(given)}: give CLASS=PLACE once for every class, as in cat=forest"
-            )
-        pairs[name] = place
+        name, _, value = text.partition("=")
+        if not (name and value) or name in pairs:
+            raise ValueError(f"{option} are {list(given)}: give {wanted}")
+        pairs[name] = value
     return pairs

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jsonargparse import ArgumentParser
+from jsonargparse import SUPPRESS, ArgumentParser
 
 from causalogit.auditing import AuditConfig
 from causalogit.cli import commands
@@ -17,6 +17,9 @@ from causalogit.data.masking import MasksConfig
 from causalogit.fixing import FixConfig
 from causalogit.inpainting import InpaintingConfig
 from causalogit.presets import preset_names, preset_path
+
+OF_ONE_RUN = ("method", "seed")
+"""Options of a run, in whose place `compare` has several."""
 
 
 class _Parser(ArgumentParser):
@@ -107,8 +110,17 @@ def _train() -> _Parser:
 
 def _compare() -> _Parser:
     parser = _run_parser(commands.compare.__doc__, skip={"method", "seed"})
+    for name in OF_ONE_RUN:  # a config file may have them, as that of a run does
+        parser.add_argument(f"--{name}", default=None, help=SUPPRESS)
     parser.add_argument("--methods", type=str, nargs="+", default=["all"], help="names, or 'all'")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument(
+        "--configs",
+        type=str,
+        nargs="+",
+        default=[],
+        help="METHOD=FILE, for methods that have options of their own, as clp=tune/best.yaml",
+    )
     parser.add_argument("--out", type=str, default="runs/compare", help="folder of all runs")
     parser.add_argument("--jobs", type=int, default=0, help="processes at once; 0: one a core")
     parser.add_argument("--report", action="store_true", help="write report.html as well")
@@ -136,7 +148,9 @@ def _tune() -> _Parser:
         "--prune",
         type=bool,
         default=True,
-        help="stop trials whose first seed is below the median of the others at the same epoch",
+        help="stop trials whose first seed, after half of its epochs, is below the median of the "
+        "others at the same epoch; not where optimizer.epochs is searched, nor where the method "
+        "changes its weights after the last epoch",
     )
     parser.add_argument("--out", type=str, default="tune", help="folder of the study")
     return parser

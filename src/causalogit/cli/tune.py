@@ -32,10 +32,12 @@ def tune(
 ) -> None:
     """Search for the best values of any fields of the config, on validation data alone.
 
-    A trial's value is the validation metric select_by, as the mean over --seeds; no model
-    sees a test image. OUT gets best.yaml, a config for `causalogit train`, trials.csv, and the
-    trials' configs and metrics. A search that was stopped goes on with the same command, and the
-    same command in several terminals shares the trials.
+    A trial's value is the validation metric select_by, as the mean over --seeds. All runs, and
+    those of the best config, have one split (data.seed; by default the first seed's), so that no
+    model of the search has seen what the best is tested on. OUT gets best.yaml, a config for
+    `causalogit train` and `compare`, trials.csv, and the trials' configs and metrics. A search that
+    was stopped goes on with the same command, and the same command in several terminals shares the
+    trials.
     """
     require_optuna()
     import optuna

@@ -6,8 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
+from pathlib import Path
 from types import NoneType
 from typing import Any, cast, get_args, get_type_hints
+
+import yaml
 
 
 def require(condition: bool, message: str) -> None:
@@ -36,6 +39,43 @@ def require_normalisation(section: str, mean: Sequence[float], std: Sequence[flo
         f"{section}mean is {list(mean)} and {section}std {list(std)}: give both, one positive std "
         "for each channel, or none",
     )
+
+
+def require_seed(name: str, seed: int | None) -> None:
+    """Refuse a seed that cannot be added to others.
+
+    Args:
+        name: of the field.
+        seed: its value; None is for none of its own.
+
+    Raises:
+        ValueError: it is negative or too large.
+    """
+    require(
+        seed is None or 0 <= seed < 2**62,
+        f"{name} is {seed}: give a number from 0 to below 2**62",
+    )
+
+
+def read_yaml(file: Path, name: str, otherwise: str) -> Any:
+    """What a YAML file holds.
+
+    Args:
+        file: where it lies.
+        name: what messages call it.
+        otherwise: what may be given in place of such a file.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(
+            f"{name} cannot be read ({error.strerror}): give a YAML file, or {otherwise}"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{name} is not a YAML file: {one_line(error)}") from error
 
 
 def one_line(error: BaseException) -> str:

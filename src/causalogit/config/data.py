@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from causalogit.config.check import Section, require
+from causalogit.config.check import Section, require, require_seed
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,10 @@ class DataConfig(Section, prefix="data."):
         long_tail: classes of unequal size.
         noise: wrong labels.
         attribute: a spurious attribute.
-        meta: the meta set.
+        meta: the meta set. Where it is taken from training images, another size of it also deals
+            out other validation and test images.
+        seed: of the split and of the biases that are laid on; null for that of the run. With a
+            number, runs of other seeds differ in weights and draws of training alone.
     """
 
     source: str = "digits"
@@ -156,9 +159,11 @@ class DataConfig(Section, prefix="data."):
     noise: NoiseConfig = field(default_factory=NoiseConfig)
     attribute: AttributeConfig = field(default_factory=AttributeConfig)
     meta: MetaConfig = field(default_factory=MetaConfig)
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_seed("data.seed", self.seed)
         for name in ("image_size", "largest_class", "validation_size", "test_size"):
             size = getattr(self, name)
             require(

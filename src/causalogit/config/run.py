@@ -16,6 +16,7 @@ from causalogit.config.check import (
     require,
     require_normalisation,
     require_sections,
+    require_seed,
 )
 from causalogit.config.clp import ClpConfig
 from causalogit.config.controls import ControlsConfig
@@ -38,7 +39,7 @@ class RunConfig(Section):
         mean: of the channels, subtracted from images in [0, 1]; empty for what the model with its
             weights is known to need, and nothing for all others.
         std: of the channels, divided by, with `mean`.
-        seed: of the split, the initial weights and every random draw.
+        seed: of the split (unless data.seed is), the initial weights and every random draw.
         select_by: validation metric that picks the selected epoch; never a test metric.
         precision: as Lightning Fabric names it.
         accelerator: as Lightning Fabric names it.
@@ -66,12 +67,17 @@ class RunConfig(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(0 <= self.seed < 2**62, f"seed is {self.seed}: give a number from 0 to below 2**62")
+        require_seed("seed", self.seed)
         require(
             self.checkpoint_every >= 0,
             f"checkpoint_every is {self.checkpoint_every}: give a number of steps, or 0",
         )
         require_normalisation("", self.mean, self.std)
+
+    @property
+    def split_seed(self) -> int:
+        """What decides which images train, and which test."""
+        return self.seed if self.data.seed is None else self.data.seed
 
 
 def config_to_dict(config: RunConfig) -> dict[str, Any]:

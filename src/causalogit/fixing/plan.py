@@ -114,7 +114,7 @@ def make_plan(
         run = replace(run, weights=_same_file(folder.recorded().weights, run.weights))
     folder.finished(run, resume=True)
     _begin(out, record, aligned, len(data.class_names))
-    seen = seen_before(start.run if own_data else None, seed)
+    seen = seen_before(start.run if own_data else None, run.split_seed)
     return Plan(aligned, run, data, from_run(data, "test"), masks, seen)
 
 
@@ -127,14 +127,14 @@ def _same_file(recorded: str | None, weights: str | None) -> str | None:
 def seen_before(run: RunConfig | None, seed: int) -> Literal["no", "unknown"]:
     """Whether a classifier may have been trained on the test photos.
 
-    With the same seed, a run has kept its own test photos apart. What was trained before it, if it
-    began with the weights of a file (as that of a fix does), may have seen them.
+    With the same seed of the split, a run has kept its own test photos apart. What was trained
+    before it, if it began with the weights of a file (as that of a fix does), may have seen them.
 
     Args:
         run: that made the classifier, of the same data; None where that is not known.
         seed: of the split.
     """
-    kept_apart = run is not None and run.seed == seed and run.weights in (None, PRETRAINED)
+    kept_apart = run is not None and run.split_seed == seed and run.weights in (None, PRETRAINED)
     return "no" if kept_apart else "unknown"
 
 

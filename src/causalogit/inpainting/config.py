@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from causalogit.config import DataConfig
-from causalogit.config.check import Section, require
+from causalogit.config.check import Section, require, require_seed
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class InpaintingConfig(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(0 <= self.seed < 2**62, f"seed is {self.seed}: give a number from 0 to below 2**62")
+        require_seed("seed", self.seed)
         for name in ("steps", "width"):
             require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}: give at least 1")
         require(

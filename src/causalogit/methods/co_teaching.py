@@ -25,8 +25,9 @@ class CoTeaching(Method):
     """Two networks, each of which learns from the images that the other finds easiest.
 
     Han et al. 2018, arXiv 1804.06872, against wrong labels. The share of a batch that is left out
-    grows from 0 in the first epoch to all in the tenth. The second network has initial weights of
-    its own and the classifier's optimizer and rates; only the first is validated and tested.
+    grows from 0 in the first epoch to all in the tenth, or the last if that is before. The second
+    network has initial weights of its own and the classifier's optimizer and rates; only the first
+    is validated and tested.
     """
 
     name = "co_teaching"
@@ -43,7 +44,8 @@ class CoTeaching(Method):
     def forgotten(self) -> float:
         """The share of a batch that is left out in this epoch."""
         rate = self.task.config.controls.co_teaching_forget_rate
-        return rate * min(self.epoch / (_RAMP_EPOCHS - 1), 1.0)
+        ramp = min(_RAMP_EPOCHS, self.task.config.optimizer.epochs)
+        return rate * min(self.epoch / max(ramp - 1, 1), 1.0)
 
     def step(self, batch: Batch) -> Metrics:
         """One step of both networks, each on the other's choice."""

@@ -31,7 +31,7 @@ def run_data(config: RunConfig, device: torch.device) -> Data:
     Raises:
         ValueError: the config does not fit the source, or its meta images have no masks.
     """
-    data = build_data(config.data, config.seed)
+    data = build_data(config.data, config.split_seed)
     if config.data.masks != "learned":
         return data
     if not data.meta.has_masks:

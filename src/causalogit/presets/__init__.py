@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from causalogit.config import RunConfig, config_from_dict
+from causalogit.config import RunConfig, config_from_dict, config_to_dict
+from causalogit.config.check import read_yaml, require_sections
 
 _FOLDER = Path(__file__).parent
 
@@ -36,6 +39,31 @@ def load_preset(name: str) -> RunConfig:
         ValueError: no preset has this name.
     """
     return config_from_dict(yaml.safe_load(preset_path(name).read_text()))
+
+
+def read_config(name: str, base: RunConfig) -> RunConfig:
+    """The options of a preset or a YAML file, and those of another config where it has none.
+
+    Raises:
+        ValueError: it cannot be read, or an option is not known or does not fit.
+    """
+    file = preset_path(name) if name in preset_names() else Path(name)
+    content = read_yaml(file, name, "a preset")
+    require_sections(RunConfig, content, name)
+    try:
+        return config_from_dict(_laid_over(config_to_dict(base), content))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {
+        name: _laid_over(below[name], value)
+        if isinstance(value, Mapping) and isinstance(below.get(name), Mapping)
+        else value
+        for name, value in above.items()
+    }
+    return {**below, **merged}
 
 
 def preset_summary(name: str) -> str:

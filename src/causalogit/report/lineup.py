@@ -71,9 +71,9 @@ class Lineup:
         if self.reference is not None and self.reference is not self.best:
             for ours in self.best.runs:
                 for theirs in self.reference.runs:
-                    if (ours.config.data, ours.config.seed) == (
+                    if (ours.config.data, ours.config.split_seed) == (
                         theirs.config.data,
-                        theirs.config.seed,
+                        theirs.config.split_seed,
                     ):
                         return [(self.reference, theirs), (self.best, ours)]
         return [(self.best, self.best.runs[0])]

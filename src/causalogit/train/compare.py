@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.queues import Queue
 from pathlib import Path
 from queue import Empty
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -42,6 +42,9 @@ class Job:
 _FAILURES = (Divergence, OSError, torch.OutOfMemoryError, ValueError)
 """What a run may end with that a sentence tells."""
 
+_OWN_DATA = ("transform", "image_size", "memory")
+"""Options of the data that methods which are compared need not share: the images are the same."""
+
 _queue: Queue[tuple[str, int, int]] | None = None
 
 
@@ -51,6 +54,7 @@ def compare(
     seeds: Sequence[int],
     out: Path,
     *,
+    configs: Mapping[str, RunConfig] | None = None,
     jobs: int = 0,
     on_progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
@@ -61,6 +65,7 @@ def compare(
         methods: names of methods.
         seeds: one run each.
         out: gets a folder for each run, and `results.json`, rewritten after every run.
+        configs: of methods that have their own, as after tuning; all have the same data.
         jobs: processes at once; 0 for one a core.
         on_progress: told how far each run is.
 
@@ -68,8 +73,8 @@ def compare(
         The rows of `results.json`, by method and seed in the order given.
 
     Raises:
-        ValueError: no method or seed, an unknown method, a negative number of jobs, or a run folder
-            of another config.
+        ValueError: no method or seed, an unknown method, a negative number of jobs, a config of
+            other data or of a method that is not compared, or a run folder of another config.
         Divergence: a run left the numbers; it is raised when all others are done.
         OSError: a folder cannot be written to, or a process was killed.
     """
@@ -79,16 +84,40 @@ def compare(
         raise ValueError(f"--jobs is {jobs}: give a number of processes, or 0 for one a core")
     for name in methods:
         find_method(name)
+    own = configs or {}
+    for name in own:
+        _check_comparable(name, own[name], config, methods)
     wanted = [
         Job(
             f"{name}, seed {seed}",
-            replace(config, method=name, seed=seed),
+            replace(own.get(name, config), method=name, seed=seed),
             run_folder(out, name, seed),
         )
         for name in dict.fromkeys(methods)
         for seed in dict.fromkeys(seeds)
     ]
     return run_all(wanted, out / "results.json", jobs=jobs, on_progress=on_progress)
+
+
+def _check_comparable(name: str, own: RunConfig, config: RunConfig, methods: Sequence[str]) -> None:
+    """Whether a method's own config may stand beside that of all others.
+
+    Raises:
+        ValueError: it is of other data, or its method is not compared.
+    """
+    if name not in methods:
+        raise ValueError(f"a config for '{name}', which is not compared: add it to --methods")
+    others = [
+        option
+        for option, value in vars(own.data).items()
+        if value != getattr(config.data, option) and option not in _OWN_DATA
+    ]
+    if others:
+        raise ValueError(
+            f"the config of {name} has another data.{others[0]} than that of all others: methods "
+            "are compared on the same images; give all the same data, as by --config with one of "
+            "their files"
+        )
 
 
 def run_all(
@@ -108,13 +137,13 @@ def run_all(
         The rows in the order of `wanted`.
 
     Raises:
-        ValueError: a run failed, which is raised when all others are done, whatever its error; or
-            the file of results is damaged, or runs of one seed saw other images.
+        ValueError: runs failed, which is raised when all others are done, and tells each; or the
+            file of results is damaged, or runs of one seed saw other images.
         Divergence, OSError, torch.OutOfMemoryError: likewise, of a run.
         ChildProcessError: a process was killed, which ends them all.
     """
     rows: dict[str, dict[str, Any]] = {}
-    others = _other_rows(results, [job.folder for job in wanted])
+    before = _rows_before(results)
     failed: dict[str, Exception] = {}
     killed: BrokenProcessPool | None = None
     labels = [job.label for job in wanted]
@@ -127,23 +156,34 @@ def run_all(
         except Exception as error:
             failed[label] = error
             continue
-        own = [rows[label] for label in labels if label in rows]
-        write_json(results, {"runs": [*others, *own]})
+        done = [job for job in wanted if job.label in rows]
+        others = _other_rows(before, results, [job.folder for job in done])
+        write_json(results, {"runs": [*others, *(rows[job.label] for job in done)]})
     if killed is not None:
         raise ChildProcessError(
             "a process was killed, perhaps for want of memory (fewer at once: --jobs): "
             f"{len(rows)} of {len(labels)} runs are complete, and the same command goes on with "
             "the others"
         ) from killed
-    for label, failure in failed.items():
-        more = f" ({len(failed)} of {len(labels)} runs failed)" if len(failed) > 1 else ""
-        kind = next((own for own in _FAILURES if isinstance(failure, own)), None)
-        if kind is None:  # a mistake in code, not in what was asked for
-            failure.add_note(f"{label}{more}")
-            raise failure
-        raise kind(f"{label}: {failure}{more}") from failure
+    if failed:
+        _tell_failures(failed, len(labels))
     _check_same_data(wanted, rows)
     return [rows[label] for label in labels]
+
+
+def _tell_failures(failed: Mapping[str, Exception], count: int) -> NoReturn:
+    """Raise the first failure, and tell the others with it; a mistake in code is not dressed up."""
+    several = f"{len(failed)} of {count} runs failed" if len(failed) > 1 else ""
+    for label, failure in failed.items():
+        if not isinstance(failure, _FAILURES):
+            failure.add_note(f"{label} ({several})" if several else label)
+            raise failure
+    label, failure = next(iter(failed.items()))
+    told = f"{label}: {failure}"
+    if several:
+        told = "\n".join([several, *(f"{run}: {one_line(why)}" for run, why in failed.items())])
+    kind = next(own for own in _FAILURES if isinstance(failure, own))
+    raise kind(told) from failure
 
 
 def _check_same_data(wanted: Sequence[Job], rows: Mapping[str, Mapping[str, Any]]) -> None:
@@ -157,7 +197,7 @@ def _check_same_data(wanted: Sequence[Job], rows: Mapping[str, Mapping[str, Any]
         known = rows[job.label].get("data")  # rows of older versions do not tell
         if known is None:
             continue
-        other = first.setdefault((repr(job.config.data), job.config.seed), job)
+        other = first.setdefault((repr(job.config.data), job.config.split_seed), job)
         if rows[other.label]["data"] != known:
             raise ValueError(
                 f"{job.folder} and {other.folder} were trained on other images: "
@@ -166,27 +206,44 @@ def _check_same_data(wanted: Sequence[Job], rows: Mapping[str, Mapping[str, Any]
             )
 
 
-def _other_rows(results: Path, folders: Sequence[Path]) -> list[dict[str, Any]]:
-    """What a file of results says of runs that lie in other folders beside it.
+def _rows_before(results: Path) -> list[dict[str, Any]]:
+    """What a file of results says, if there is one.
 
     Raises:
         ValueError: it is not what `run_all` has written.
     """
     if not results.is_file():
         return []
-    own = {folder.relative_to(results.parent).parts for folder in folders}
     try:
         rows: list[dict[str, Any]] = json.loads(results.read_bytes())["runs"]
-        places = [Path(row["folder"]).parts for row in rows]
+        for row in rows:
+            Path(row["folder"])
     except (ValueError, LookupError, TypeError) as error:
         raise ValueError(
             f"{results} is damaged ({one_line(error)}): delete it, and name all runs again, which "
             "are kept"
         ) from error
+    return rows
+
+
+def _other_rows(
+    rows: Sequence[dict[str, Any]], results: Path, folders: Sequence[Path]
+) -> list[dict[str, Any]]:
+    """The rows of runs that lie in other folders beside the file of results."""
+    own = {folder.relative_to(results.parent).parts for folder in folders}
     return [
         row
-        for row, place in zip(rows, places, strict=True)
-        if not any(place[-len(parts) :] == parts for parts in own)
+        for row in rows
+        if not any(Path(row["folder"]).parts[-len(parts) :] == parts for parts in own)
+    ]
+
+
+def kept_rows(out: Path, methods: Sequence[str], seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """The rows that a folder of `compare` has of these runs."""
+    return [
+        row
+        for row in _rows_before(out / "results.json")
+        if row["method"] in methods and row["seed"] in seeds
     ]
 
 

@@ -11,6 +11,7 @@ import torch
 
 from causalogit.config import RunConfig
 from causalogit.core import Divergence
+from causalogit.methods import Method, find_method
 from causalogit.train import validate
 from causalogit.train.folder import RunFolder
 from causalogit.train.loop import SELECTORS, Trainer
@@ -40,7 +41,9 @@ def tune(
     """Search for the values of a config's fields that are best on validation data.
 
     A trial's value is the validation metric `config.select_by` of the selected epoch, after the
-    method's last touch, as the mean over the seeds. No model sees an image of the test.
+    method's last touch, as the mean over the seeds. All runs have the split of the first seed,
+    unless `config.data.seed` says another one, and so has the best config: no model sees an image
+    of its test.
     Processes that are given the same folder share the trials; those that `out` holds already are
     kept, and one whose process was killed is gone on with.
 
@@ -52,7 +55,9 @@ def tune(
         seeds: one run each in every trial; empty for the config's own. The first one seeds the
             search as well.
         storage: any URL of Optuna; None for a file in `out`.
-        prune: stop trials whose first seed is below the median of the others at the same epoch.
+        prune: stop trials whose first seed, after half of its epochs, is below the median of the
+            others at the same epoch. Not done where the epochs themselves are searched, or the
+            method changes its weights after the last one: epochs are not alike, then.
         on_progress: told how far each run is.
 
     Returns:
@@ -66,11 +71,14 @@ def tune(
     seeds = tuple(seeds) or (config.seed,)
     _check(config, trials, seeds)
     config = replace(config, seed=seeds[0])
+    config = replace(config, data=replace(config.data, seed=config.split_seed))
     read = read_space(space, config)
     if not (out / "tune.yaml").is_file():
         Trainer(config, RunFolder(out))  # what is wrong with all trials is said before the first
     study = SharedStudy(out, config, read, seeds, storage)
-    worker = _Worker(study, config, read, seeds, prune, on_progress)
+    worker = _Worker(
+        study, config, read, seeds, prune and _is_told_early(config, read), on_progress
+    )
     while (taken := study.take(trials)) is not None:
         try:
             worker.make(taken)
@@ -91,6 +99,12 @@ def _check(config: RunConfig, trials: int, seeds: Sequence[int]) -> None:
         raise ValueError(f"trials is {trials}: give at least 1")
     if len(set(seeds)) < len(seeds) or min(seeds) < 0:
         raise ValueError(f"seeds are {list(seeds)}: give different numbers, from 0 on")
+
+
+def _is_told_early(config: RunConfig, space: Space) -> bool:
+    """Whether an epoch of a trial says how good the trial will be, as that epoch of others."""
+    last_touch = find_method(config.method).finish is not Method.finish
+    return not last_touch and all(own.field != "optimizer.epochs" for own in space.dimensions)
 
 
 class _Worker:

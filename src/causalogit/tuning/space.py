@@ -10,10 +10,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-import yaml
-
 from causalogit.config import RunConfig, config_from_dict, config_to_dict
-from causalogit.config.check import one_line
+from causalogit.config.check import one_line, read_yaml
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -31,8 +29,9 @@ _REFUSED: Final = {
     "clp.inpainter.kept": "it says where a file is, not how a run is made",
     "clp.inpainter.trust": "whether a file is trusted is not for a search to say",
 }
-_DATA: Final = ("data.transform", "data.image_size", "data.meta.per_class", "data.meta.drawn")
-"""Fields of the data that say how to learn from it; all others say what it is."""
+_DATA: Final = ("data.transform", "data.image_size")
+"""Fields of the data that say how to learn from it; all others, as the size of the meta set, deal
+out other images to judge trials on."""
 
 _KEYS: Final = {"low", "high", "log", "step", "choices"}
 
@@ -136,7 +135,11 @@ def read_space(given: str | Mapping[str, Any], config: RunConfig) -> Space:
         ValueError: it cannot be read, a field is not known or makes no sense, or a range is empty
             or does not fit its field.
     """
-    content = _read_file(given) if isinstance(given, str) else given
+    content = (
+        read_yaml(Path(given), f"space {given}", "the mapping itself")
+        if isinstance(given, str)
+        else given
+    )
     if not isinstance(content, Mapping) or not content:
         raise ValueError(
             "the space is empty: give fields of the config and their ranges, as in "
@@ -164,18 +167,6 @@ def _fitted(own: Dimension, config: RunConfig) -> Dimension:
             place = place[name]
         values.append(place)
     return replace(own, choices=tuple(values)) if own.choices else own
-
-
-def _read_file(name: str) -> Any:
-    try:
-        return yaml.safe_load(Path(name).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(
-            f"space {name} cannot be read ({error.strerror}): give a YAML file, or the mapping "
-            "itself"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"space {name} is not a YAML file: {one_line(error)}") from error
 
 
 def _read_dimension(field: str, range_: Any) -> Dimension:

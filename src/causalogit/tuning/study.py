@@ -43,6 +43,9 @@ class SharedStudy:
     A worker holds the lock of its trial's folder, which the system lets go of however the worker
     ends; a running trial whose lock is free is dead, and another one goes on in its folder.
 
+    Optuna's pruner holds a trial against the median of the others once more than half of its
+    epochs are over: before, a low rate or a long schedule is behind whatever it comes to.
+
     Args:
         out: the folder.
         config: of the base run.
@@ -75,7 +78,7 @@ class SharedStudy:
                     study_name="tune" if self._own else f"causalogit-{_digest(record)}",
                     storage=_storage(out, storage),
                     direction="maximize",
-                    pruner=MedianPruner(),
+                    pruner=MedianPruner(n_warmup_steps=config.optimizer.epochs // 2 + 1),
                     load_if_exists=True,
                 )
         except OSError as error:
