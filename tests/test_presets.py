@@ -7,13 +7,19 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from causalogit.config import RunConfig
+from causalogit.config import DataConfig, OptimizerConfig, RunConfig
 from causalogit.core import THE_TEN
 from causalogit.data import Data, InMemory, Split
 from causalogit.methods import Task, build_method
 from causalogit.methods.clp import Clp
 from causalogit.models import build_model
-from causalogit.presets import load_preset, preset_names, preset_path, preset_summary
+from causalogit.presets import (
+    load_preset,
+    preset_names,
+    preset_path,
+    preset_summary,
+    read_config,
+)
 from causalogit.train.optimizer import build_optimizer, build_schedule
 
 CLASSES = {"cifar10": 10, "cifar100": 100, "waterbirds": 2, "imagenet_glt": 1000, "mscoco_glt": 29}
@@ -105,3 +111,15 @@ def test_presets_say_what_they_are_and_unknown_ones_are_named():
         assert len(preset_summary(name)) > 20
     with pytest.raises(ValueError, match="preset 'cifar' is not known: choose among cifar10-"):
         preset_path("cifar")
+
+
+def test_a_file_is_laid_over_other_options_section_by_section(tmp_path):
+    file = tmp_path / "own.yaml"
+    file.write_text("optimizer: {epochs: 3}\ndata: {classes: {b: [x, y]}}\n")
+    data = DataConfig(source="mnist", classes={"a": ("z",)})
+    base = RunConfig(seed=4, optimizer=OptimizerConfig(epochs=9, learning_rate=0.3), data=data)
+    found = read_config(str(file), base)
+    assert (found.seed, found.data.source) == (4, "mnist")
+    assert found.optimizer == OptimizerConfig(epochs=3, learning_rate=0.3)
+    assert found.data.classes == {"b": ("x", "y")}  # these are one value, not a section
+    assert read_config("photos", base).optimizer != base.optimizer

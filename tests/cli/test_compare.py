@@ -70,10 +70,13 @@ def test_what_is_done_is_shown_where_other_runs_fail(tmp_path, capsys):
     command = ["compare", "--methods", "erm", "mixup", "jtt", "--seeds", "0", "--jobs", "1", *TINY]
     assert main([*command, "--optimizer.pieces", "2", "--out", str(tmp_path)]) == 1
     told = capsys.readouterr()
-    assert "erm" in told.out
+    assert "Budgets:" in told.out
     assert "mixup" not in told.out
     assert "2 of 3 runs failed\nmixup, seed 0: method 'mixup' looks at whole batches" in told.err
     assert "\njtt, seed 0: " in told.err
+    # what the folder has of another config is no row of this table
+    assert main([*command, "--optimizer.learning_rate", "1", "--out", str(tmp_path)]) == 1
+    assert "Budgets:" not in capsys.readouterr().out
 
 
 def test_all_are_those_that_take_pieces(tmp_path, capsys, monkeypatch):

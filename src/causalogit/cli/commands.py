@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -36,7 +37,7 @@ from causalogit.report import write_report
 from causalogit.train import compare as run_comparison
 from causalogit.train import load_run
 from causalogit.train import train as run_training
-from causalogit.train.compare import kept_rows, run_folder
+from causalogit.train.compare import run_folder
 from causalogit.train.load import load_model
 from causalogit.train.together import is_first
 
@@ -109,13 +110,20 @@ def compare(
     names = _names(methods, config)
     folder = Path(out)
     console = Console()
+    done: list[dict[str, Any]] = []
     try:
         with run_bars() as bars:
             rows = run_comparison(
-                config, names, seeds, folder, configs=own, jobs=jobs, on_progress=bars
+                config,
+                names,
+                seeds,
+                folder,
+                configs=own,
+                jobs=jobs,
+                on_progress=bars,
+                on_row=done.append,
             )
     except Exception:
-        done = kept_rows(folder, names, seeds)
         if done:
             console.print(results_table(done))
         raise

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from causalogit.config import RunConfig, config_from_dict, config_to_dict
-from causalogit.config.check import read_yaml, require_sections
+from causalogit.config.check import Section, read_yaml, require_sections
 
 _FOLDER = Path(__file__).parent
 
@@ -51,15 +51,18 @@ def read_config(name: str, base: RunConfig) -> RunConfig:
     content = read_yaml(file, name, "a preset")
     require_sections(RunConfig, content, name)
     try:
-        return config_from_dict(_laid_over(config_to_dict(base), content))
+        return config_from_dict(_laid_over(base, config_to_dict(base), content))
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
 
 
-def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def _laid_over(
+    section: Section, below: Mapping[str, Any], above: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Section by section; a mapping that is a value, as of classes, is taken as it is."""
     merged = {
-        name: _laid_over(below[name], value)
-        if isinstance(value, Mapping) and isinstance(below.get(name), Mapping)
+        name: _laid_over(inner, below[name], value)
+        if isinstance(inner := getattr(section, name, None), Section)
         else value
         for name, value in above.items()
     }

@@ -57,6 +57,7 @@ def compare(
     configs: Mapping[str, RunConfig] | None = None,
     jobs: int = 0,
     on_progress: Progress | None = None,
+    on_row: Callable[[dict[str, Any]], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Run every method with every seed; runs that `out` holds already are kept or resumed.
 
@@ -68,6 +69,7 @@ def compare(
         configs: of methods that have their own, as after tuning; all have the same data.
         jobs: processes at once; 0 for one a core.
         on_progress: told how far each run is.
+        on_row: told the row of each run that is done, also where others fail.
 
     Returns:
         The rows of `results.json`, by method and seed in the order given.
@@ -96,7 +98,7 @@ def compare(
         for name in dict.fromkeys(methods)
         for seed in dict.fromkeys(seeds)
     ]
-    return run_all(wanted, out / "results.json", jobs=jobs, on_progress=on_progress)
+    return run_all(wanted, out / "results.json", jobs=jobs, on_progress=on_progress, on_row=on_row)
 
 
 def _check_comparable(name: str, own: RunConfig, config: RunConfig, methods: Sequence[str]) -> None:
@@ -121,7 +123,12 @@ def _check_comparable(name: str, own: RunConfig, config: RunConfig, methods: Seq
 
 
 def run_all(
-    wanted: Sequence[Job], results: Path, *, jobs: int = 0, on_progress: Progress | None = None
+    wanted: Sequence[Job],
+    results: Path,
+    *,
+    jobs: int = 0,
+    on_progress: Progress | None = None,
+    on_row: Callable[[dict[str, Any]], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Make every run in one pool of processes; what their folders hold already is kept or resumed.
 
@@ -132,6 +139,7 @@ def run_all(
         results: file of all rows, rewritten after every run.
         jobs: processes at once; 0 for one a core.
         on_progress: told how far each run is.
+        on_row: told the row of each run that is done, also where others fail.
 
     Returns:
         The rows in the order of `wanted`.
@@ -156,6 +164,8 @@ def run_all(
         except Exception as error:
             failed[label] = error
             continue
+        if on_row:
+            on_row(rows[label])
         done = [job for job in wanted if job.label in rows]
         others = _other_rows(before, results, [job.folder for job in done])
         write_json(results, {"runs": [*others, *(rows[job.label] for job in done)]})
@@ -235,15 +245,6 @@ def _other_rows(
         row
         for row in rows
         if not any(Path(row["folder"]).parts[-len(parts) :] == parts for parts in own)
-    ]
-
-
-def kept_rows(out: Path, methods: Sequence[str], seeds: Sequence[int]) -> list[dict[str, Any]]:
-    """The rows that a folder of `compare` has of these runs."""
-    return [
-        row
-        for row in _rows_before(out / "results.json")
-        if row["method"] in methods and row["seed"] in seeds
     ]
 
 

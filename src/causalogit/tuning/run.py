@@ -77,7 +77,7 @@ def tune(
         Trainer(config, RunFolder(out))  # what is wrong with all trials is said before the first
     study = SharedStudy(out, config, read, seeds, storage)
     worker = _Worker(
-        study, config, read, seeds, prune and _is_told_early(config, read), on_progress
+        study, config, read, seeds, prune and _epochs_are_alike(config, read), on_progress
     )
     while (taken := study.take(trials)) is not None:
         try:
@@ -101,8 +101,8 @@ def _check(config: RunConfig, trials: int, seeds: Sequence[int]) -> None:
         raise ValueError(f"seeds are {list(seeds)}: give different numbers, from 0 on")
 
 
-def _is_told_early(config: RunConfig, space: Space) -> bool:
-    """Whether an epoch of a trial says how good the trial will be, as that epoch of others."""
+def _epochs_are_alike(config: RunConfig, space: Space) -> bool:
+    """Whether the same epoch says of each trial how good it will be."""
     last_touch = find_method(config.method).finish is not Method.finish
     return not last_touch and all(own.field != "optimizer.epochs" for own in space.dimensions)
 
