@@ -67,15 +67,16 @@ def test_wrong_requests(options, message, tmp_path, monkeypatch, capsys):
 
 
 def test_what_is_done_is_shown_where_other_runs_fail(tmp_path, capsys):
-    command = ["compare", "--methods", "erm", "mixup", "jtt", "--seeds", "0", "--jobs", "1", *TINY]
-    assert main([*command, "--optimizer.pieces", "2", "--out", str(tmp_path)]) == 1
+    command = ["compare", "--methods", "erm", "mixup", "jtt", "--seeds", "0", "--jobs", "1"]
+    command += [*TINY, "--optimizer.pieces", "2", "--out", str(tmp_path)]
+    assert main(command) == 1
     told = capsys.readouterr()
     assert "Budgets:" in told.out
     assert "mixup" not in told.out
     assert "2 of 3 runs failed\nmixup, seed 0: method 'mixup' looks at whole batches" in told.err
     assert "\njtt, seed 0: " in told.err
     # what the folder has of another config is no row of this table
-    assert main([*command, "--optimizer.learning_rate", "1", "--out", str(tmp_path)]) == 1
+    assert main([*command, "--optimizer.learning_rate", "1"]) == 1
     assert "Budgets:" not in capsys.readouterr().out
 
 
