@@ -24,7 +24,7 @@ from causalogit.cli.tables import by_method
 
 STUDIES = {study.name: study for study in (digits.STUDY, wear.STUDY, pets.STUDY, masks.STUDY)}
 
-CALLS = {
+RIVALS = {
     "digits-exact": ("digits, exact masks", "erm_factual_meta_augmented"),
     "digits-box": ("digits, boxes", "product_of_experts-alpha-0.9,-paced"),
     "wear-exact": ("wear, exact masks", "erm_factual_meta"),
@@ -46,7 +46,7 @@ STUDY = Study(
     name="replication",
     settings={
         name: STUDIES[study].settings[setting]
-        for name, (title, _) in CALLS.items()
+        for name, (title, _) in RIVALS.items()
         for study, setting in (_setting(PLACES[title]),)
     },
     methods=("erm_factual_meta", "erm_factual_meta_augmented", "dfr_augmented", "clp_factual"),
@@ -54,7 +54,7 @@ STUDY = Study(
     metrics=digits.STUDY.metrics,
     against=("clp_factual",),
     seeds=(5, 6, 7, 8, 9),
-    lines_of={name: ("clp_factual", control) for name, (_, control) in CALLS.items()},
+    lines_of={name: ("clp_factual", control) for name, (_, control) in RIVALS.items()},
 )
 
 
@@ -68,7 +68,7 @@ def summary_markdown(rows: Rows, studies: Mapping[str, Rows]) -> str:
     kinds = ("seeds 0 to 4", "seeds 5 to 9", "all ten")
     head = ["set", "control", *kinds, *(f"selected: {kind}" for kind in kinds)]
     lines = [head, ["---"] * len(head)]
-    for setting, (title, _) in CALLS.items():
+    for setting, (title, _) in RIVALS.items():
         new = [row for row in rows if row["setting"] == setting]
         controls = set(by_method(new)) - {"clp_factual"}
         if not controls:

@@ -15,9 +15,9 @@ def with_selection(method, seed, setting, worst):
 
 def test_the_sets_and_the_recipe_are_those_of_the_budgets():
     placed = {place.title: place for place in budgets.places() if place.budget == "C"}
-    assert set(placed) == {title for title, _ in replication.CALLS.values()}
+    assert set(placed) == {title for title, _ in replication.RIVALS.values()}
     for name, config in replication.STUDY.settings.items():
-        study, setting = placed[replication.CALLS[name][0]].masked
+        study, setting = placed[replication.RIVALS[name][0]].masked
         assert config == replication.STUDIES[study].settings[setting]
         ours, control = sorted(
             replication.STUDY.lines(setting=name), key=lambda line: line.method != "clp_factual"

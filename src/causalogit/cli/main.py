@@ -106,13 +106,15 @@ def _command(given: Sequence[str]) -> Callable[[], None]:
         )
     options.pop("config", None)
     if "pairs" in options:
-        options["pairs"] = _pairs("pairs", options["pairs"], "CLASS=PLACE once for every class")
+        wanted = "CLASS=PLACE once for every class, as in cat=forest"
+        options["pairs"] = _pairs("pairs", options["pairs"], wanted)
     if name == "compare":
         for single in OF_ONE_RUN:
             if any(word.split("=")[0] == f"--{single}" for word in given):
                 raise ValueError(f"compare has several: give --{single}s in place of --{single}")
             options.pop(single)
-        options["configs"] = _pairs("configs", options["configs"], "METHOD=FILE once for a method")
+        wanted = "METHOD=FILE once for a method, as in clp=tune/best.yaml"
+        options["configs"] = _pairs("configs", options["configs"], wanted)
     if kind is not None:
         options["config"] = _take(kind, options)
     command: Callable[..., None] = getattr(commands, name)
