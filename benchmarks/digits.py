@@ -28,7 +28,7 @@ def alpha_08(config: RunConfig) -> RunConfig:
 
 def at_a_pace(config: RunConfig) -> RunConfig:
     """A fixed perturbation at the recipe's pace: without one it stands still at strong biases."""
-    return replace(config, controls=replace(config.controls, product_pace=10.0))
+    return replace(config, controls=replace(config.controls, pace=10.0))
 
 
 def paced(config: RunConfig) -> RunConfig:

@@ -122,7 +122,7 @@ def test_a_paced_product_of_experts_multiplies_its_loss(make_task):
     """By what delta takes away of the residuals, and a checkpoint keeps how much that was."""
     losses, memories = {}, {}
     for limit in (1.0, 10.0):
-        controls = ControlsConfig(product_alpha=0.9, product_pace=limit)
+        controls = ControlsConfig(product_alpha=0.9, pace=limit)
         task = make_task(method="product_of_experts", controls=controls)
         method = build_method(task)
         batch = task.data.train.batch(torch.arange(16))

@@ -23,7 +23,7 @@ from causalogit.config import (
         ("logit_adjustment_tau", -0.5, "logit_adjustment_tau is -0.5: give 0 or more"),
         ("product_alpha", -0.5, "product_alpha is -0.5: give 0 or more"),
         ("group_dro_step", -0.5, "group_dro_step is -0.5: give 0 or more"),
-        ("product_pace", 0.5, "product_pace is 0.5: give at least 1"),
+        ("pace", 0.5, "pace is 0.5: give at least 1"),
         ("ldam_drw_start", 1.5, "ldam_drw_start is 1.5: give a share between 0 and 1"),
         ("lisa_same_label", -0.1, "lisa_same_label is -0.1: give a share between 0 and 1"),
         ("mixup_alpha", 0.0, "mixup_alpha is 0.0: give a number above 0, or null"),

@@ -16,8 +16,8 @@ class ControlsConfig(Section, prefix="controls."):
         train_fill: fill of the background where a method augments training images, or another look
             of the object, as in clp.factual.
         product_alpha: fixed strength of the expert in the product of experts.
-        product_pace: largest factor on its training loss, and on logit correction's, as clp.pace; 1
-            is off.
+        pace: largest factor on the training loss of the product of experts and of logit correction,
+            as clp.pace; 1 is off.
         group_dro_step: step size of GroupDRO's group weights.
         effective_number_beta: beta of the class weights of the class-balanced losses and of
             LDAM-DRW; 0 weighs all classes alike, 1 would weigh them by one over their size.
@@ -39,7 +39,7 @@ class ControlsConfig(Section, prefix="controls."):
 
     train_fill: LookName = "random"
     product_alpha: float = 1.0
-    product_pace: float = 1.0
+    pace: float = 1.0
     group_dro_step: float = 0.01
     effective_number_beta: float = 0.9999
     focal_gamma: float = 1.0
@@ -65,7 +65,7 @@ class ControlsConfig(Section, prefix="controls."):
         for name in ("product_alpha", "group_dro_step", "focal_gamma", "logit_adjustment_tau"):
             value = getattr(self, name)
             require(value >= 0, f"controls.{name} is {value}: give 0 or more")
-        for name in ("product_pace", "crt_epochs", "jtt_epochs", "jtt_weight"):
+        for name in ("pace", "crt_epochs", "jtt_epochs", "jtt_weight"):
             value = getattr(self, name)
             require(value >= 1, f"controls.{name} is {value}: give at least 1")
         require(

@@ -22,7 +22,7 @@ class FixedPerturbation(Method):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        self.pace = Pace(task.config.controls.product_pace)
+        self.pace = Pace(task.config.controls.pace)
 
     @abstractmethod
     def delta(self, batch: Batch) -> Tensor:
