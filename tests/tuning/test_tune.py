@@ -120,6 +120,25 @@ def test_workers_share_the_trials(config, tmp_path):
     assert set(made) == {f"trial {number}, seed 0" for number in range(3)}
 
 
+def test_a_trial_of_the_same_fields_is_not_trained_again(config, tmp_path, monkeypatch):
+    runs = []
+
+    def counted(config, folder, **callbacks):
+        runs.append(config.optimizer.batch_size)
+        return validate(config, folder, **callbacks)
+
+    monkeypatch.setattr(run, "validate", counted)
+    space = {"optimizer.batch_size": {"choices": [16, 32]}}
+    tuned = tune(config, space, tmp_path, trials=6)
+    assert sorted(runs) == [16, 32]
+    assert len(tuned.trials) == 6
+    assert {trial.epochs for trial in tuned.trials} == {2}
+    values = {trial.fields["optimizer.batch_size"]: trial.value for trial in tuned.trials}
+    assert all(
+        trial.value == values[trial.fields["optimizer.batch_size"]] for trial in tuned.trials
+    )
+
+
 def test_bad_trials_do_not_end_the_search(config, tmp_path, monkeypatch):
     validate, calls = run.validate, []
 

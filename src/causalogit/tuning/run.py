@@ -125,6 +125,8 @@ class _Worker:
 
     def make(self, taken: Taken) -> None:
         """Make a trial and tell the study what became of it."""
+        if self.study.repeat(taken):
+            return
         values: list[float] = []
         try:
             config = self.space.applied(self.config, taken.trial.params)

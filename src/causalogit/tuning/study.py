@@ -112,6 +112,19 @@ class SharedStudy:
         self.study.tell(taken.trial, sum(values) / len(values))
         self._clear(taken)
 
+    def repeat(self, taken: Taken) -> bool:
+        """End a trial whose fields a complete one had, as its runs would be the same; whether so.
+
+        The sampler knows nothing of repetitions, and few choices make many.
+        """
+        for trial in self.trials():
+            if trial.state.name == "COMPLETE" and trial.params == taken.trial.params:
+                for epoch, value in trial.intermediate_values.items():
+                    taken.trial.report(value, epoch)
+                self.complete(taken, trial.user_attrs["values"])
+                return True
+        return False
+
     def prune(self, taken: Taken, reason: str) -> None:
         """A trial is bad enough to be left as it is; the sampler takes it for worse than others."""
         from optuna.trial import TrialState
