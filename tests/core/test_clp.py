@@ -27,7 +27,15 @@ from causalogit.core import (
 )
 from causalogit.core import clp as core_clp
 
-from .nets import OPTIMIZERS, batch, plain_step, random_state, set_random_state, small_net
+from .nets import (
+    OPTIMIZERS,
+    batch,
+    device_of_the_test,
+    plain_step,
+    random_state,
+    set_random_state,
+    small_net,
+)
 from .perturbers import keep, meta_batches, perturber, remove
 
 SOLVERS: tuple[Solver, ...] = ("exact", "finite_difference", "last_layer", "unroll")
@@ -77,7 +85,7 @@ def test_the_classifier_takes_a_plain_step(
     twin_optimizer = OPTIMIZERS[optimizer](twin)
     clp = perturber(model, OPTIMIZERS[optimizer], solver, form, **scheme)
     clp.network_optimizer = SGD(clp.network.parameters(), lr=0.0)  # so a `vector` stays at zero
-    delta = SHIFT.to(torch.get_default_device()) if form == "constant" else None
+    delta = SHIFT.to(device_of_the_test()) if form == "constant" else None
     for seed in range(3):
         images, labels = batch(8, seed=seed)
         start = random_state()

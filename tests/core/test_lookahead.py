@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import itertools
 
 import pytest
@@ -26,10 +27,11 @@ ADAM_GRID = [
     {"betas": betas, "weight_decay": decay, "eps": eps}
     for betas, decay, eps in itertools.product(((0.9, 0.999), (0.5, 0.7)), (0.0, 0.1), (1e-8, 1e-2))
 ]
+SINCE_TORCH_2_7 = {"decoupled_weight_decay"} & set(inspect.signature(Adam).parameters)
 GRID: list[tuple[type[Optimizer], dict[str, object]]] = [
     *((SGD, options) for options in SGD_GRID),
     *((kind, options) for kind in (Adam, AdamW) for options in ADAM_GRID),
-    (Adam, {"decoupled_weight_decay": True, "weight_decay": 0.1}),
+    *((Adam, {option: True, "weight_decay": 0.1}) for option in SINCE_TORCH_2_7),
     (Adam, {"lr": torch.tensor(0.05, dtype=torch.float64)}),
 ]
 
