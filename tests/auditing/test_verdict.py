@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from causalogit.auditing import ClassResult, Estimate, Figures
-from causalogit.auditing.verdict import cautions, class_verdict, lead, overall_verdict, word_for
+from causalogit.auditing.verdict import (
+    cautions,
+    class_verdict,
+    isolated,
+    lead,
+    overall_verdict,
+    word_for,
+)
 
 
 def figures(reliance=0.0, low=None, high=None, own=0.9, chance=0.5, **changed) -> Figures:
@@ -129,3 +136,8 @@ def test_cautions():
     chance = Estimate(0.0, -0.05, 0.05, 200)
     [wrong] = cautions(figures(as_is_over_chance=chance), 0.0, photos=10, apart=10)
     assert "model.outputs" in wrong
+
+
+def test_a_name_from_right_to_left_does_not_move_the_numbers_around_it():
+    assert isolated("قطة") == "\u2068قطة\u2069"
+    assert isolated("café, 猫") == "café, 猫"

@@ -196,6 +196,35 @@ def test_an_answer_that_never_changes_is_no_success(audits):
     assert outcome_of(blind, audits[1], LEVEL, rose, CLOSED).word == "better"
 
 
+def test_what_was_no_better_than_chance_and_still_is_is_not_worse(audits):
+    blind = audit(Reads(0.0, 0.0), make_samples(240), AuditConfig(attention=0), pictures=False)
+    told = outcome_of(blind, blind, LEVEL, LEFT, CLOSED)
+    assert told.word == "unchanged"
+    assert told.headline.startswith("Its answers are no better than chance, before and now")
+
+
+def test_a_worst_group_that_an_average_leaves_behind_is_no_step_back(audits):
+    before, after = (
+        word(one, name) for one, name in zip(audits, ("relies", "does_not"), strict=True)
+    )
+    group = GroupChange("cow", "beach", change(0.0, 0.0, -0.02, 0.02))
+    gap = Gap(0.2, 0.24, Estimate(-0.04, -0.05, -0.02, 200), group, group, (group,), known=True)
+    told = outcome_of(before, after, change(0.2, 0.24, -0.01, 0.07), FELL, gap)
+    assert told.word == "fixed"
+    assert gap_sentence(gap).endswith("That gap has grown, for the average alone has risen.")
+
+
+def test_as_many_answers_as_before_are_no_difference():
+    same = reliance_sentence(change(0.004, -0.02, -0.05, 0.01))
+    assert same == "Of 100 answers, 0 turned with the background alone before, and as many do now."
+
+
+def test_a_name_from_right_to_left_keeps_to_itself():
+    named = GroupChange("قطة", "beach", change(0.5, 0.6, -1, 1))
+    gap = Gap(0.3, 0.1, Estimate(0.2, 0.1, 0.3, 200), named, named, (named,), known=True)
+    assert "(\u2068قطة\u2069, beach)" in gap_sentence(gap)
+
+
 def test_only_a_gap_that_has_closed_is_said_to_have():
     assert "67\N{NO-BREAK SPACE}% of that gap is closed (95% interval: 33 to 100)" in gap_sentence(
         gap_of(0.3, 0.1, 0.1, 0.3)

@@ -9,13 +9,23 @@ from causalogit.report.scene import Scene, describe_scene
 from causalogit.train import LoadedRun
 
 
-def measures(inside: float | None, misled: float = 0.5, follows: float = 0.25) -> Measures:
+def measures(
+    inside: float | None,
+    misled: float = 0.5,
+    follows: float = 0.25,
+    *,
+    agreeing: float = 1.0,
+    deviation: float | None = None,
+    count: int = 200,
+) -> Measures:
     return Measures(
         None if inside is None else Spread(inside, None),
         None if inside is None else 0.2,
-        Spread(misled, None),
-        Spread(1.0, None),
-        Spread(follows, None),
+        Spread(misled, deviation),
+        Spread(agreeing, deviation),
+        Spread(follows, deviation),
+        classes=(0.5,) * 5,
+        misleading=(count,) if deviation is None else (count, count),
     )
 
 
@@ -27,21 +37,68 @@ def two(erm: LoadedRun, recipe: LoadedRun) -> Lineup:
 @pytest.mark.parametrize(
     ("theirs", "ours", "expected"),
     [
-        (measures(0.15), measures(0.6), "ERM looks at the background; {} looks at the digit."),
-        (measures(0.15), measures(0.18), "ERM and {} both look at the background."),
-        (measures(0.6), measures(0.15), "ERM looks at the digit; {} looks at the background."),
-        (measures(0.15), measures(0.3), "{} looks at the digit more than ERM does."),
         (
-            measures(None, misled=0.3),
-            measures(None, misled=0.6),
+            measures(0.15, follows=0.7),
+            measures(0.6, follows=0.1),
+            "ERM looks at the background; {} looks at the digit.",
+        ),
+        (measures(0.15), measures(0.18), "ERM and {} both look at the background."),
+        (
+            measures(0.6, follows=0.1),
+            measures(0.15, follows=0.7),
+            "ERM looks at the digit; {} looks at the background.",
+        ),
+        (
+            measures(0.15, follows=0.7),
+            measures(0.3, follows=0.4),
+            "{} looks at the digit more than ERM does.",
+        ),
+        (
+            measures(None, follows=0.6),
+            measures(None, follows=0.3),
             "{} is misled by the background less often than ERM.",
         ),
         (
-            measures(None, misled=0.6),
-            measures(None, misled=0.3),
+            measures(None, follows=0.3),
+            measures(None, follows=0.6),
             "{} is misled by the background more often than ERM.",
         ),
         (measures(None), measures(None), "{} relies on the background about as much as ERM."),
+        # fewer right answers, but fewer that name the background's class, too
+        (
+            measures(None, misled=0.5, follows=0.5),
+            measures(None, misled=0.4, follows=0.05),
+            "{} is misled by the background less often than ERM.",
+        ),
+        # attention says what the answers do not
+        (
+            measures(0.15, 0.0, 1.0),
+            measures(0.6, 0.0, 1.0),
+            "{} relies on the background about as much as ERM.",
+        ),
+        (
+            measures(0.15, follows=0.9),
+            measures(0.15, follows=0.0),
+            "{} is misled by the background less often than ERM.",
+        ),
+        # so few images, or seeds so far apart, that it may be chance
+        (
+            measures(None, follows=0.3, count=40),
+            measures(None, follows=0.4, count=40),
+            "{} relies on the background about as much as ERM.",
+        ),
+        (
+            measures(None, follows=0.3, deviation=0.1),
+            measures(None, follows=0.45, deviation=0.1),
+            "{} relies on the background about as much as ERM.",
+        ),
+        (
+            measures(None, follows=1.0, count=1),
+            measures(None, follows=0.0),
+            "What ERM and {} answer.",
+        ),
+        # neither knows anything
+        (measures(None, follows=0.2, agreeing=0.2), measures(None), "What ERM and {} answer."),
     ],
 )
 def test_the_title_says_what_the_numbers_carry(
@@ -56,9 +113,26 @@ def test_the_title_says_what_the_numbers_carry(
 def test_the_lead_gives_the_numbers(two: Lineup, erm: LoadedRun) -> None:
     given = {"erm": measures(0.1, 0.33, 0.57), two.best.key: measures(0.6, 0.97, 0.01)}
     said = headline(two, given, describe_scene(erm))
-    assert "ERM is right on 33% of the test images" in said.lead
+    assert "ERM is right on 33% of 200 test images" in said.lead
+    assert "A single seed cannot tell" in said.lead
     assert "names the background's class on 57%;" in said.lead
     assert f"{two.best.title} is right on 97%" in said.lead
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (measures(0.1, follows=1.0, count=1), "Fewer than 20 such images"),
+        (measures(0.1, agreeing=0.21), "ERM is right on 21%, no better than chance"),
+    ],
+)
+def test_what_figures_cannot_carry_is_said(
+    given: Measures, expected: str, two: Lineup, erm: LoadedRun
+) -> None:
+    for lineup in (two, line_up([erm])):
+        said = headline(lineup, {own.key: given for own in lineup.entries}, describe_scene(erm))
+        assert said.title.startswith("What ")
+        assert expected in said.lead
 
 
 def test_one_method_alone(erm: LoadedRun) -> None:

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from causalogit.config import ClpConfig, ControlsConfig, NetworkConfig
 from causalogit.methods.clp import Clp, ClpFactual
 from causalogit.report.lineup import line_up
-from causalogit.report.words import characteristic_in_words, method_in_words
+from causalogit.report.words import (
+    augmentations_in_words,
+    characteristic_in_words,
+    method_in_words,
+)
 from causalogit.train import LoadedRun
 
 
@@ -54,11 +59,42 @@ def test_what_a_method_does_is_asked_of_the_method(
 ) -> None:
     plain, published, ours = line_up([erm, clp, recipe]).entries
     assert (plain.form, published.form, ours.form) == (None, Clp.form, ClpFactual.form)
-    assert (plain.new_backgrounds, ours.new_backgrounds) == (False, True)
+    assert (plain.augments, ours.augments) == (False, True)
     none = replace(
         recipe, config=replace(recipe.config, controls=ControlsConfig(train_fill="none"))
     )
-    assert not line_up([none]).best.new_backgrounds
+    assert not line_up([none]).best.augments
+
+
+@pytest.mark.parametrize(
+    ("data", "fill", "expected"),
+    [
+        ({}, "random", "every training image on a fresh background each time: all that these still "
+         "tell of the old one is what the masks leave of it."),
+        ({"masks": "box"}, "random", "is what the masks (box) leave of it."),
+        ({"masked_share": 0.3}, "random", "the 30% of training images with a mask on a fresh"),
+        ({"masked_share": 0.3}, "random", "leave of it. The others stay as they are."),
+        ({}, "retexture", "every training image looking otherwise each time (retexture)."),
+    ],
+)  # fmt: skip
+def test_what_is_shown_instead_is_said_as_it_is(
+    data: dict[str, Any], fill: Any, expected: str, erm: LoadedRun, recipe: LoadedRun
+) -> None:
+    config = recipe.config
+    config = replace(
+        config, data=replace(config.data, **data), controls=ControlsConfig(train_fill=fill)
+    )
+    lineup = line_up([erm, replace(recipe, config=config)])
+    (said,) = augmentations_in_words(lineup.entries)
+    assert said.startswith(f"{lineup.best.title} shows ")
+    assert expected in said
+    assert "fresh" not in said or fill == "random"
+
+
+def test_methods_that_show_the_same_share_a_sentence(recipe: LoadedRun) -> None:
+    entry = line_up([recipe]).best
+    (said,) = augmentations_in_words([replace(entry, title=own) for own in "ABC"])
+    assert said.startswith("A, B and C show every training image")
 
 
 @pytest.mark.parametrize("name", ["erm", "group_dro"])

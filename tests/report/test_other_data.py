@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from causalogit.report import write_report
+from causalogit.report.lineup import line_up
+from causalogit.report.noise import noise_panels, what_tells
 from causalogit.train import LoadedRun
 from causalogit.train.load import Perturbations
 from tests.report.conftest import made_up_samples
@@ -52,6 +55,21 @@ def test_sections_and_figures(page: Page, folder: Path) -> None:
     ]  # fmt: skip
     names = {path.name for path in (folder / "figures").iterdir()}
     assert names == {"looks.png", "classes.png", "curves.png", "delta-clp.png", "noise.png"}
+
+
+def test_a_weight_is_not_called_delta(noisy: list[LoadedRun]) -> None:
+    ours = line_up(noisy).best
+    config = replace(ours.runs[0].config, method="meta_weight_net")
+    weighted = replace(ours, runs=(replace(ours.runs[0], config=config),))
+    assert what_tells([ours]) == "delta"
+    assert what_tells([weighted]) == "weight"
+    assert what_tells([ours, weighted]) == "delta or weight"
+    assert what_tells(line_up(noisy[:1]).entries) == ""
+    for entry, expected in ((ours, "delta at the label"), (weighted, "weight, negated")):
+        (panel,) = noise_panels([entry])
+        axes = Figure().add_subplot()
+        panel.draw(axes)
+        assert axes.get_xlabel().startswith(expected)
 
 
 def test_wrong_labels_are_counted_shown_and_told_apart(page: Page, noisy: list[LoadedRun]) -> None:

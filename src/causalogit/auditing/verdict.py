@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from causalogit.auditing.result import ClassResult, Figures, Verdict, Word
@@ -46,8 +47,8 @@ def class_verdict(name: str, figures: Figures, threshold: float) -> Verdict:
     if own is None or other is None or reliance is None:
         return Verdict(word, "Not measured: too few photos have both an object and a background.")
     compared = (
-        f"on a background that speaks for “{name}” {percent(own.value)} are named right, on one "
-        f"that speaks against it {percent(other.value)}"
+        f"on a background that speaks for “{isolated(name)}” {percent(own.value)} are named right, "
+        f"on one that speaks against it {percent(other.value)}"
     )
     begins = {
         "relies": "Relies on the background",
@@ -79,7 +80,7 @@ def overall_verdict(figures: Figures, classes: Sequence[ClassResult], threshold:
         reliant = [found.name for found in classes if found.verdict.word == "relies"]
         if reliant:
             more = f" and {len(reliant) - 3} more" if len(reliant) > 3 else ""
-            named = f"{', '.join(reliant[:3])}{more}"
+            named = f"{', '.join(map(isolated, reliant[:3]))}{more}"
             text = f"{text} In {len(reliant)} of {len(classes)} classes it relies on it: {named}."
     return Verdict(word, text)
 
@@ -158,6 +159,13 @@ def lead(figures: Figures, object_name: str) -> str:
         f"named right where the background speaks for their class, {percent(other.value)} where it "
         f"speaks against it. So {_turning(reliance, 'the background alone')}."
     )
+
+
+def isolated(name: str) -> str:
+    """A name that is written from right to left, so that it leaves the words around it alone."""
+    if any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in name):
+        return f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}"
+    return name
 
 
 def percent(value: float) -> str:

@@ -136,7 +136,8 @@ def show(found: Audit, console: Console) -> None:
     for result in most:
         console.print(f"[bold]{escape(result.name)}[/bold]: {escape(result.verdict.sentence)}")
     if len(most) < len(found.classes):
-        console.print(f"and {len(found.classes) - len(most)} classes more: see audit.json")
+        more = len(found.classes) - len(most)
+        console.print(f"and {more} {'class' if more == 1 else 'classes'} more: see audit.json")
     for kind, groups in (("known", found.known), ("discovered", found.discovered)):
         if groups is None:
             continue

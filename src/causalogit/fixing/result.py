@@ -171,8 +171,8 @@ class Fixed:
         found += [f"After the fix: {text}" for text in after if text not in before]
         if self.left_out:
             found.append(
-                f"{self.left_out} outputs of the classifier that no photo is of are left out of "
-                "the new model; before and after are measured without them."
+                "The new model leaves out what the classifier has outputs for and no photo is of "
+                f"({self.left_out}); before and after are measured without."
             )
         return found
 

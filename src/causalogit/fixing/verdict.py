@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from causalogit.auditing import Audit, Estimate
-from causalogit.auditing.verdict import answers_blindly, percent
+from causalogit.auditing.verdict import answers_blindly, isolated, percent
 from causalogit.fixing.result import Change, Gap, Outcome, OutcomeWord
 
 _FIXED = (("relies", "does_not"), ("leans", "does_not"))
@@ -18,10 +18,12 @@ def outcome_of(
     "fixed": it went by the background, the reliance has gone down, all of its interval is below the
     threshold now, and the gap has not grown; "better" and "worse": reliance or gap have changed by
     more than chance would explain, and not in opposite ways; "worse" as well where the answers are
-    no better than chance now, or where the average came down and nothing was won for it; "mixed":
-    in opposite ways, or the average came down by more than the worst group has risen;
-    "nothing_to_fix": it did not rely on the background at either time; "unchanged": all else.
-    A gap is closed by a worst group that rises, not by an average that comes down to it.
+    no better than chance now, and were before, or where the average came down and nothing was won
+    for it; "mixed": in opposite ways, or the average came down by more than the worst group has
+    risen; "nothing_to_fix": it did not rely on the background at either time; "unchanged": all
+    else, and answers that are no better than chance at either time.
+    A gap is closed by a worst group that rises, not by an average that comes down to it, and grown
+    by one that falls, not by an average that leaves it.
 
     Args:
         before: the first audit.
@@ -35,14 +37,15 @@ def outcome_of(
         turning = _turning(reliance)
     smaller = _move(gap.less.low, gap.less.high) if gap else 0
     levelled = smaller > 0 and gap is not None and _rise(gap) <= 0
-    behind = 0 if levelled else -smaller
+    left = smaller < 0 and gap is not None and _rise(gap) >= 0
+    behind = 0 if levelled or left else -smaller
     fall = -accuracy.difference.value if accuracy.difference.high < 0 else 0.0
     won = turning <= 0 <= smaller and smaller - turning > 0
     paid = won and gap is not None and _rise(gap) < fall
     words = before.verdict.word, after.verdict.word
     word: OutcomeWord = "unchanged"
-    if _blind(after):
-        word = "worse"  # an answer that never changes does not turn with the background either
+    if _blind(after):  # an answer that never changes does not turn with the background either
+        word = "unchanged" if _blind(before) else "worse"
     elif turning * behind < 0 or paid:
         word = "mixed"
     elif turning < 0 and words in _FIXED:
@@ -59,7 +62,7 @@ def outcome_of(
     sentences.append(accuracy_sentence(accuracy))
     headline = _headline(word, after, turning, paid)
     if _blind(after):
-        headline = _BLIND
+        headline = _BLIND_BOTH if _blind(before) else _BLIND
     return Outcome(word, headline, tuple(sentences), gap_sentence(gap) if gap else headline)
 
 
@@ -104,6 +107,7 @@ _HEADLINES: dict[OutcomeWord, str] = {
     "unchanged": "It did not help: no change that could not be chance.",
 }
 _BLIND = "It did not help: its answers are no better than chance now."
+_BLIND_BOTH = "Its answers are no better than chance, before and now: nothing can be told of it."
 _STILL = {
     "relies": ", but it still relies on it",
     "leans": ", but it still has a say",
@@ -138,6 +142,8 @@ def reliance_sentence(change: Change) -> str:
         f"Of 100 answers, {_count(first.value)} turned with the background alone before{way}; now "
         f"{_count(abs(last.value) if last.high < 0 else last.value)} do"
     )
+    if _count(first.value) == _count(last.value) and d.low <= 0 <= d.high:
+        return f"{turned.rpartition(';')[0]}, and as many do now."
     if last.high < 0:
         return f"{turned}, but {'to' if away else 'away from'} the class that it speaks for."
     if d.high < 0:
@@ -153,12 +159,14 @@ def gap_sentence(gap: Gap) -> str:
     points = [f"{max(0, round(100 * value))}" for value in (gap.before, gap.after)]
     told = (
         f"In the worst group {percent(first.accuracy.before.value)} were named right before "
-        f"({first.label}, {first.background}), {percent(last.accuracy.after.value)} are now "
-        f"({last.label}, {last.background}): {points[0]} points behind the average before, "
-        f"{points[1]} now"
+        f"({isolated(first.label)}, {isolated(first.background)}), "
+        f"{percent(last.accuracy.after.value)} are now "
+        f"({isolated(last.label)}, {isolated(last.background)}): {points[0]} points behind the "
+        f"average before, {points[1]} now"
     )
     if gap.less.high < 0:
-        return f"{told}. That gap has grown."
+        stayed = _rise(gap) >= 0
+        return f"{told}. That gap has grown{', for the average alone has risen' if stayed else ''}."
     if gap.less.low <= 0:
         if gap.before < _LITTLE:
             return f"{told}. There was hardly a gap to close."

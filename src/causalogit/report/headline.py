@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from causalogit.report.lineup import Entry, Lineup
@@ -10,6 +11,8 @@ from causalogit.report.scene import Scene
 
 _MARGIN = 0.05  # a difference of shares below this is called none
 _EVEN = 0.01  # attention this close to an even look's share is called even
+_FEW = 20  # test images below which nothing is said of methods
+_SINGLE_SEED = "A single seed cannot tell how much of a difference is chance."
 
 
 @dataclass(frozen=True)
@@ -32,46 +35,102 @@ def headline(lineup: Lineup, measures: dict[str, Measures], scene: Scene) -> Hea
         known.insert(0, (reference, measures[reference.key]))
     if not scene.distinct:
         return _right_answers(known)
+    lead = _lead(known, scene)
+    caution = _caution(known, scene)
     if len(known) == 1:
-        looks = _looks(known[0][1], scene)
+        looks = "" if caution else _looks(known[0][1], scene)
         title = f"{best.title} looks at the {looks}" if looks else f"What {best.title} looks at"
-        return Headline(f"{title}.", _lead(known, scene))
+        return Headline(f"{title}.", f"{lead} {caution}".strip())
     (before, theirs), (after, ours) = known
-    return Headline(_compare(before, theirs, after, ours, scene), _lead(known, scene))
+    if caution:
+        return Headline(f"What {before.title} and {after.title} answer.", f"{lead} {caution}")
+    if len(ours.misleading) == 1:
+        lead += f" {_SINGLE_SEED}"
+    return Headline(_compare(before, theirs, after, ours, scene), lead.strip())
+
+
+def _caution(known: list[tuple[Entry, Measures]], scene: Scene) -> str:
+    """Why the answers say nothing of what they rest on; empty where they do."""
+    counts = [count for _, measures in known for count in measures.misleading]
+    if counts and min(counts) < _FEW:
+        return f"Fewer than {_FEW} such images tell nothing of a method."
+    for entry, measures in known:
+        chance = 1 / len(measures.classes) if measures.classes else 0.0
+        agreeing = measures.agreeing
+        if agreeing is not None and agreeing.mean <= chance + _MARGIN:
+            return (
+                f"Where the {scene.attribute} agrees, {entry.title} is right on "
+                f"{agreeing.mean:.0%}, no better than chance: it knows neither."
+            )
+    return ""
 
 
 def _looks(measures: Measures, scene: Scene) -> str:
-    """Where more attention lies than an even look would give, if that is clear."""
+    """Where more attention lies than an even look would give, if that is clear.
+
+    Answers decide: what names the attribute's class does not look at the object, and what never
+    does, not at the background, whatever the maps show.
+    """
     if measures.inside is None or measures.area is None or scene.on_the_object:
         return ""
+    follows = measures.follows.mean if measures.follows is not None else None
     if measures.inside.mean <= measures.area - _EVEN:
-        return "background"
-    return scene.object if measures.inside.mean >= 2 * measures.area else ""
+        return "" if follows is not None and follows <= _MARGIN else "background"
+    clear = measures.inside.mean >= 2 * measures.area and (follows is None or follows < 0.5)
+    return scene.object if clear else ""
 
 
 def _compare(reference: Entry, theirs: Measures, best: Entry, ours: Measures, scene: Scene) -> str:
+    """What attention says, where answers say the same; else what answers say."""
     before, after = _looks(theirs, scene), _looks(ours, scene)
-    if before and after and before != after:
+    relies = _relies(theirs, ours)
+    if (
+        before
+        and after
+        and before != after
+        and relies == ("less" if after != "background" else "more")
+    ):
         return f"{reference.title} looks at the {before}; {best.title} looks at the {after}."
-    if before and before == after:
+    if before and before == after and relies == "as much":
         return f"{reference.title} and {best.title} both look at the {before}."
     if (
         ours.inside
         and theirs.inside
         and not scene.on_the_object
         and ours.inside.mean > theirs.inside.mean + _MARGIN
+        and relies == "less"
     ):
         return f"{best.title} looks at the {scene.object} more than {reference.title} does."
-    return _misled(reference, theirs, best, ours, scene)
-
-
-def _misled(reference: Entry, theirs: Measures, best: Entry, ours: Measures, scene: Scene) -> str:
-    if ours.misled is None or theirs.misled is None:
-        return f"What {reference.title} and {best.title} answer."
-    if abs(ours.misled.mean - theirs.misled.mean) <= _MARGIN:
+    if relies == "as much":
         return f"{best.title} relies on the {scene.attribute} about as much as {reference.title}."
-    word = "less" if ours.misled.mean > theirs.misled.mean else "more"
-    return f"{best.title} is misled by the {scene.attribute} {word} often than {reference.title}."
+    if relies:
+        misled = f"is misled by the {scene.attribute} {relies} often"
+        return f"{best.title} {misled} than {reference.title}."
+    return f"What {reference.title} and {best.title} answer."
+
+
+def _relies(theirs: Measures, ours: Measures) -> str:
+    """How often ours names the attribute's class, beside theirs: less, more, as much, or empty."""
+    if ours.follows is None or theirs.follows is None:
+        return ""
+    difference = ours.follows.mean - theirs.follows.mean
+    if abs(difference) <= max(_MARGIN, _room(theirs, ours)):
+        return "as much"
+    return "more" if difference > 0 else "less"
+
+
+def _room(theirs: Measures, ours: Measures) -> float:
+    """How far apart chance alone rarely moves two shares `follows`.
+
+    Both deviations over seeds together; of a single seed, twice the standard error of the
+    difference between two samples of that many images.
+    """
+    pair = [own.follows for own in (theirs, ours) if own.follows is not None]
+    deviations = [own.deviation for own in pair if own.deviation is not None]
+    if len(deviations) == len(pair):
+        return sum(deviations)
+    count = min((*theirs.misleading, *ours.misleading), default=_FEW)
+    return 2 * math.sqrt(sum(own.mean * (1 - own.mean) for own in pair) / count)
 
 
 def _lead(known: list[tuple[Entry, Measures]], scene: Scene) -> str:
@@ -81,11 +140,19 @@ def _lead(known: list[tuple[Entry, Measures]], scene: Scene) -> str:
         if measures.misled is None:
             continue
         clause = f"{entry.title} is right on {measures.misled.mean:.0%}"
-        clause += " of the test images" if place == 0 else ""
+        clause += f" of {_images(measures.misleading)}" if place == 0 else ""
         if measures.follows is not None:
             clause += f" and names the {scene.attribute}'s class on {measures.follows.mean:.0%}"
         clauses.append(clause)
     return f"Where the {scene.attribute} misleads, {'; '.join(clauses)}." if clauses else ""
+
+
+def _images(counts: tuple[int, ...]) -> str:
+    if not counts:
+        return "the test images"
+    some = "" if len(set(counts)) == 1 else "some "
+    number = round(sum(counts) / len(counts))
+    return f"{some}{number:,} test {'image' if number == 1 else 'images'}"
 
 
 def _right_answers(known: list[tuple[Entry, Measures]]) -> Headline:
@@ -106,8 +173,9 @@ def _right_answers(known: list[tuple[Entry, Measures]]) -> Headline:
     reference = known[0][0].title
     numbers = f"{_percent(ours.balanced)} against {_percent(theirs)}, every class alike."
     if ours.balanced.deviation is None or theirs.deviation is None:
-        lead += " A single seed cannot tell how much of a difference is chance."
-        return Headline(f"{best.title} and {reference}: {numbers}", lead.strip())
+        return Headline(
+            f"{best.title} and {reference}: {numbers}", f"{lead} {_SINGLE_SEED}".strip()
+        )
     # chance alone rarely moves two means further apart than both deviations together
     room = ours.balanced.deviation + theirs.deviation
     if abs(ours.balanced.mean - theirs.mean) <= room:

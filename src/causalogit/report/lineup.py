@@ -45,8 +45,8 @@ class Entry:
         return self.method.output_form(self.runs[0].config.clp)
 
     @property
-    def new_backgrounds(self) -> bool:
-        """True for a method that replaces the backgrounds of its training images."""
+    def augments(self) -> bool:
+        """True for a method that changes its training images, their backgrounds or looks."""
         replaces = self.method is not None and issubclass(self.method, (ErmFactual, ClpFactual))
         run = self.runs[0]
         return replaces and run.config.controls.train_fill != "none" and run.data.train.has_masks

@@ -37,11 +37,13 @@ def rule(scene: Scene) -> str:
         return f"Not picked by hand: for {some} the first test image{more}."
     if not (scene.distinct and scene.attribute == "background" and len(scene.classes) <= COUNT):
         return (
-            f"Not picked by hand: for {some} the first test image with {scene.an} that is not the "
-            "usual one of its class; then, until there are eight, with the one after that."
+            f"Not picked by hand: for {some} the first test image, if any, with the "
+            f"{scene.attribute} that comes after the usual one of its class in the order of the "
+            "groups; then, until there are eight, with the one after that."
         )
     return (
-        f"Not picked by hand: for {some} the first test image on the next class's background; "
+        f"Not picked by hand: for {some} the first test image, if any, on the next class's "
+        "background; "
         "then, until there are eight, on the background after that."
     )
 

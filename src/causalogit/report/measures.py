@@ -48,6 +48,7 @@ class Measures:
         balanced: right answers, every class alike.
         worst: right answers in the class that does worst.
         classes: right answers in each class, the mean over seeds.
+        misleading: how many images `follows` is about, of each run.
     """
 
     inside: Spread | None
@@ -58,6 +59,7 @@ class Measures:
     balanced: Spread | None = None
     worst: Spread | None = None
     classes: tuple[float | None, ...] = ()
+    misleading: tuple[int, ...] = ()
 
 
 def measure(entry: Entry) -> Measures:
@@ -76,6 +78,7 @@ def measure(entry: Entry) -> Measures:
         misled=spread("misled"),
         agreeing=spread("agreeing"),
         follows=spread("follows"),
+        misleading=tuple(int(row["leads"]) for row in rows if "leads" in row),
         balanced=spread("balanced"),
         worst=spread("worst"),
         classes=tuple(None if own is None else own.mean for own in by_class),
@@ -124,7 +127,7 @@ def _answers(run: LoadedRun, answers: Tensor) -> dict[str, float]:
         # an attribute that is usual with no class leads nowhere
         leads = ~agrees & torch.isin(attributes, torch.tensor(scene.usual))
         follows = (scene.usual_of(answers) == attributes).double()
-        row["follows"] = follows[leads].mean().item()
+        row |= {"follows": follows[leads].mean().item(), "leads": leads.sum().item()}
     return row
 
 

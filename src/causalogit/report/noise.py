@@ -26,8 +26,15 @@ def noise_rows(entries: Sequence[Entry]) -> list[NoiseRow]:
     return rows if any(row.by_delta or row.by_loss for row in rows) else []
 
 
+def what_tells(entries: Sequence[Entry]) -> str:
+    """What may tell wrong labels besides the loss: "delta", "weight", both, or nothing."""
+    weighted = [entry.form == "weight" for entry in entries if entry.form is not None]
+    found = ["delta"] if not all(weighted) else []
+    return " or ".join([*found, "weight"] if any(weighted) else found)
+
+
 def noise_panels(entries: Sequence[Entry]) -> list[Panel]:
-    """What delta holds against right and wrong labels, one panel a CLP method, its first run."""
+    """What delta or weight holds against labels, one panel a method that has it, its first run."""
     panels = []
     for entry in entries:
         given = entry.runs[0].perturbations
@@ -36,7 +43,8 @@ def noise_panels(entries: Sequence[Entry]) -> list[Panel]:
         wrong = given.true_labels != given.labels
         if wrong.any() and not wrong.all():
             note = f"seed {entry.runs[0].config.seed}, after the last epoch"
-            panels.append(noise_panel(entry.title, given.suspicion, wrong, note))
+            weighted = entry.form == "weight"
+            panels.append(noise_panel(entry.title, given.suspicion, wrong, note, weighted))
     return panels
 
 

@@ -36,13 +36,13 @@ from causalogit.report.measures import (
     measured_images,
     shown_measures,
 )
-from causalogit.report.noise import noise_panels, noise_rows
+from causalogit.report.noise import noise_panels, noise_rows, what_tells
 from causalogit.report.record import environments, records
 from causalogit.report.scene import Scene, describe_scene
 from causalogit.report.seen import attention_method
 from causalogit.report.table import budgets, choose_columns, results
 from causalogit.report.trained_on import augmentation_strips, parts, training_strips
-from causalogit.report.words import method_in_words
+from causalogit.report.words import augmentations_in_words, method_in_words
 from causalogit.train.load import LoadedRun
 
 
@@ -125,11 +125,13 @@ def write_report(runs: Sequence[LoadedRun], folder: Path) -> Path:
         rows=results(lineup.entries, columns),
         columns=columns,
         in_words=method_in_words,
+        shown_instead=augmentations_in_words(lineup.entries),
         budgets=budgets(lineup.entries),
         groups=_groups(lineup, measures, scene, facts, figures),
         curves=_curves(lineup, scene, figures),
         responses=_responses(lineup, scene, facts, figures),
         noise=noise_rows(lineup.entries),
+        tells=what_tells(lineup.entries),
         suspicions=_suspicions(lineup, figures),
         parts=parts(shown, scene),
         training=training_strips(shown, scene),
@@ -153,7 +155,7 @@ def _template() -> Template:
     )
     environment.filters["percent"] = _percent
     environment.filters["seconds"] = _seconds
-    environment.filters["signed"] = lambda value: f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+    environment.filters["signed"] = _signed
     return environment.get_template("report.html.j2")
 
 
@@ -167,6 +169,10 @@ def _percent(spread: Spread | float | None, digits: int = 1) -> str:
     if spread.deviation is None:
         return text
     return f"{text} \N{PLUS-MINUS SIGN} {100 * spread.deviation:.{digits}f}"
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "\N{MINUS SIGN}")  # no negative zero
 
 
 def _seconds(spread: Spread) -> str:

@@ -23,7 +23,7 @@ from causalogit.train.load import LoadedRun
 
 _PURPOSE = {
     "train": "the classifier learns from it",
-    "meta": "small; CLP's second network and some controls learn from it",
+    "meta": "CLP's second network and some controls learn from it",
     "validation": "picks the selected epoch",
     "test": "every result in this report",
 }
@@ -186,7 +186,7 @@ def _uses(entry: Entry) -> Iterator[tuple[str, str, LookName | FillName]]:
         yield "meta", _factual_kind(clp.factual), clp.factual
     if clp.counterfactual != "none" and whole_loss:
         yield "meta", "counterfactual", clp.counterfactual
-    if entry.new_backgrounds:
+    if entry.augments:
         yield "train", _factual_kind(config.controls.train_fill), config.controls.train_fill
     of_its_own = issubclass(method, Clp) and method.expert_of(clp) not in (None, "frequency")
     if of_its_own or issubclass(method, ProductOfExperts):

@@ -13,14 +13,18 @@ from causalogit.report.palette import LIGHT
 _BINS = 40
 
 
-def noise_panel(title: str, suspicion: Tensor, wrong: Tensor, note: str) -> Panel:
+def noise_panel(
+    title: str, suspicion: Tensor, wrong: Tensor, note: str, weighted: bool = False
+) -> Panel:
     """Two histograms on one axis, each of area 1.
 
     Args:
         title: of the panel.
-        suspicion: delta at the label, less its mean over the other classes, `(N,)`.
+        suspicion: delta at the label, less its mean over the other classes, or the negative
+            weight, `(N,)`.
         wrong: where the label is wrong, `(N,)` bool.
         note: a line for the page.
+        weighted: whether these are weights.
     """
     kinds = ((~wrong, "majority"), (wrong, "minority"))
 
@@ -36,7 +40,9 @@ def noise_panel(title: str, suspicion: Tensor, wrong: Tensor, note: str) -> Pane
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.set_xlabel("delta at the label, less that of the others")
+        axes.set_xlabel(
+            "weight, negated" if weighted else "delta at the label, less that of the others"
+        )
 
     right, odd = (suspicion[own].mean().item() for own, _ in kinds)
     alt = f"{title}: mean {right:.2f} where the label is right, {odd:.2f} where it is wrong."
