@@ -13,7 +13,13 @@ from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
-from causalogit.core import CausalLogitPerturbation, Pace, PerturbationNetwork, output_gradient
+from causalogit.core import (
+    CausalLogitPerturbation,
+    Pace,
+    PerturbationNetwork,
+    output_gradient,
+    processes,
+)
 from causalogit.core.characteristics import THE_TEN
 
 from .nets import OPTIMIZERS, batch, virtual_step
@@ -42,6 +48,22 @@ def normalised() -> nn.Sequential:
     )
 
 
+class Forked(nn.Module):
+    """A block for each half of a batch: two processes leave one each without a gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(nn.Linear(50, 6) for _ in range(2))
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        alone = processes.count() == 1
+        parts = images.flatten(1).chunk(2 if alone else 1)
+        own = self.blocks if alone else [self.blocks[processes.rank()]]
+        hidden = [block(part).tanh() for block, part in zip(own, parts, strict=True)]
+        return self.head(torch.cat(hidden))
+
+
 STEPS = 4
 CASES: dict[str, dict[str, Any]] = {
     "vector": {},
@@ -58,6 +80,7 @@ CASES: dict[str, dict[str, Any]] = {
     "meta_weight": {"meta_weight": 0.7},
     "saliency": {"saliency_weight": 0.3},
     "clipped": {"limit": 1e-4},
+    "forked": {"net": Forked, "factual": None, "counterfactual": None, "meta_weight": 0.7},
     "normalised": {"net": normalised},
     "normalised, adam": {"net": normalised, "optimizer": "adam", "meta_weight": 0.7},
     "normalised, lagged": {"net": normalised, "lagged": True, "saliency_weight": 0.3},
@@ -85,8 +108,8 @@ def trained(case: dict[str, Any], part: Callable[[Tensor], Tensor]) -> dict[str,
         optimizer,
         [(part(x), part(y), masks_for(part(x))) for x, y in meta],
         3,
-        factual=keep,
-        counterfactual=remove,
+        factual=options.pop("factual", keep),
+        counterfactual=options.pop("counterfactual", remove),
         network=PerturbationNetwork(len(names), 3, form),
         pace=pace,
         **options,
@@ -130,6 +153,11 @@ def refusals(rank: int) -> list[str]:
         clp = perturber(net(), OPTIMIZERS["sgd"])
         clp.step(*batch(4 + rank))
 
+    def uneven_meta() -> None:
+        model = net()
+        meta = [batch(2 + rank)]
+        CausalLogitPerturbation(model, OPTIMIZERS["sgd"](model), meta, 3).step(*batch(4))
+
     def wrapped() -> None:
         perturber(DistributedDataParallel(net()), OPTIMIZERS["sgd"])
 
@@ -146,7 +174,7 @@ def refusals(rank: int) -> list[str]:
         raise ValueError(str(clp.step(images, labels)))
 
     said = []
-    for refused in (uneven, wrapped, oracle, one_bad_image):
+    for refused in (uneven, uneven_meta, wrapped, oracle, one_bad_image):
         try:
             refused()
         except ValueError as error:
@@ -176,8 +204,9 @@ def test_two_processes_are_one(name: str, folder: Path) -> None:
 
 def test_what_cannot_be_shared_is_refused(folder: Path) -> None:
     for rank in range(2):
-        uneven, wrapped, oracle, bad = torch.load(folder / f"refusals-{rank}.pt")
-        assert "the processes have [4, 5] images" in uneven
+        uneven, meta, wrapped, oracle, bad = torch.load(folder / f"refusals-{rank}.pt")
+        assert "the processes have [4, 5] images of this batch" in uneven
+        assert "the processes have [2, 3] images of this meta batch" in meta
         assert "DistributedDataParallel" in wrapped
         assert "take 'exact'" in oracle
         assert "'skipped': 1.0" in bad  # in the process with good images, too

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import socket
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +15,19 @@ import pytest
 import torch
 from torch.multiprocessing.spawn import spawn
 
+from causalogit.cli import commands
 from causalogit.cli.main import main
 from causalogit.config import ClpConfig, DataConfig, MetaConfig, OptimizerConfig, RunConfig
+from causalogit.data import Part
 from causalogit.evaluate.metrics import predict
+from causalogit.files import alone_in
 from causalogit.train import train
 from causalogit.train.checkpoint import load_checkpoint
 from causalogit.train.folder import RunFolder
 from causalogit.train.load import load_model, read_history
 from causalogit.train.loop import Trainer
-from tests.train.networks import DRAWS
+from causalogit.train.together import check_meta_shared, from_first
+from tests.train.networks import DRAWS, SKIPS
 
 CONFIG = RunConfig(
     method="erm",
@@ -43,6 +49,7 @@ RUNS = {
     "meta_lp": replace(CONFIG, method="meta_lp"),
     "clp_factual": replace(CONFIG, method="clp_factual"),
     "draws": replace(CONFIG, model=DRAWS),
+    "skips": replace(CONFIG, model=SKIPS),
     "resnet8": replace(CONFIG, model="resnet8"),
     "counterfactual": replace(
         CONFIG, method="erm_counterfactual", data=replace(CONFIG.data, masked_share=0.5)
@@ -52,6 +59,7 @@ RUNS = {
 }
 EQUAL = {
     "erm": 1e-5,
+    "skips": 1e-5,
     "class_balanced": 1e-5,
     "meta_lp": 1e-3,
     "counterfactual": 1e-5,
@@ -86,6 +94,9 @@ def in_a_process(rank: int, folder: str, port: int) -> None:
     for name in ("clp_factual", "draws"):
         with pytest.raises(Stopped):
             train(RUNS[name], path / f"{name} stopped", on_step=stop)
+        if rank == 0 and name == "clp_factual":
+            shutil.copytree(path / f"{name} stopped", path / "early")
+        from_first(None)
         train(RUNS[name], path / f"{name} stopped", resume=True)
     said = []
     for config in (
@@ -96,6 +107,28 @@ def in_a_process(rank: int, folder: str, port: int) -> None:
             Trainer(config, RunFolder(path / "refused"))
         said.append(str(error.value))
     torch.save(said, path / f"refused-{rank}.pt")
+    torch.save(unlike(rank, path), path / f"unlike-{rank}.pt")
+
+
+def unlike(rank: int, path: Path) -> list[str]:
+    """What is said where processes see different files, or one of them cannot begin."""
+    if rank == 0:
+        shutil.copytree(path / "clp_factual", path / "seen-0", ignore=lambda *_: ["results.json"])
+        shutil.copytree(path / "early", path / "stale-1")
+        shutil.copytree(path / "seen-0", path / "stale-0")
+    with alone_in(path / "held", "training") if rank == 0 else nullcontext():
+        from_first(None)  # it has the folder by now
+        said = []
+        for out, resume in (
+            (path / f"seen-{rank}", True),
+            (path / f"stale-{rank}", True),
+            (path / "held", False),
+        ):
+            with pytest.raises(ValueError, match=r".+") as error:
+                train(RUNS["clp_factual"], out, resume=resume)
+            said.append(str(error.value))
+            from_first(None)
+    return said
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +212,38 @@ def test_what_cannot_be_shared_is_refused(folder: Path) -> None:
         assert "optimizer.batch_size is 21" in size
 
 
+def test_all_have_to_see_one_folder(folder: Path) -> None:
+    for rank in range(2):
+        unseen, stale, held = torch.load(folder / f"unlike-{rank}.pt")
+        assert "process 0 sees config.yaml, state.ckpt of the run in" in unseen
+        assert "process 1 nothing" in unseen
+        assert "process 0 sees epoch 2, step 0" in stale
+        assert "process 1 epoch" in stale
+        assert "another process is training in" in held
+    assert not (folder / "seen-1").exists()
+
+
+def test_a_meta_set_has_an_image_for_every_process() -> None:
+    check_meta_shared(3, Part(0, 3))
+    check_meta_shared(0, Part(0, 3))  # some methods need none
+    with pytest.raises(ValueError, match="the meta set has 2 images, fewer than the 3 processes"):
+        check_meta_shared(2, Part(0, 3))
+
+
+def test_a_process_that_is_left_alone_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def lost(*_: object, **__: object) -> None:
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:561] Connection closed by peer")
+
+    monkeypatch.setattr(commands, "train", lost)
+    with pytest.raises(RuntimeError, match="closed by peer"):
+        main(["train", "--out", str(tmp_path / "run")])
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["train", "--out", str(tmp_path / "run")]) == 1
+    assert capsys.readouterr().err == "causalogit: another process has stopped, and says why\n"
+
+
 def test_other_commands_are_for_one_process(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -187,7 +252,9 @@ def test_other_commands_are_for_one_process(
     assert "start it without torchrun" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", [name for name in EQUAL if RUNS[name].model != "resnet8"])
+@pytest.mark.parametrize(
+    "name", [name for name in EQUAL if RUNS[name].model not in ("resnet8", SKIPS)]
+)
 def test_a_run_in_pieces_learns_the_same(name: str, tmp_path: Path) -> None:
     pieces = replace(CONFIG.optimizer, pieces=3)
     train(RUNS[name], tmp_path / "whole")

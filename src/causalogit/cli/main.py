@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 import yaml
 from jsonargparse import Namespace
 
@@ -57,6 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "optimizer.pieces\n"
         )
         return 1
+    except RuntimeError as error:
+        if not _is_of_another_process(error):
+            raise
+        sys.stderr.write("causalogit: another process has stopped, and says why\n")
+        return 1
     except KeyboardInterrupt:
         how = _GOES_ON.get(given[0] if given else "", "the same command goes on")
         sys.stderr.write(f"\ncausalogit: stopped; {how}\n")
@@ -69,6 +75,12 @@ _GOES_ON = {
     "data": "the same command begins anew",
 }
 """What a command that was stopped does when it is given again, by its first word."""
+
+
+def _is_of_another_process(error: RuntimeError) -> bool:
+    """Whether it only says that one of the processes of torchrun is gone."""
+    lost = isinstance(error, dist.DistError) or "gloo" in str(error)
+    return lost and started_together() > 1
 
 
 def _remedy(error: Exception) -> str:

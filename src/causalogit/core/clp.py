@@ -329,7 +329,7 @@ class CausalLogitPerturbation:
         step.logits.backward(step.loss.cotangent(step.logits, step.output, step.labels))
         self._add(step.extra)
         parameters = self.classifier.parameters()
-        processes.sum_in_place([p.grad for p in parameters.values() if p.grad is not None])
+        processes.sum_gradients(parameters)
         known = {
             n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in parameters.items()
         }

@@ -159,6 +159,7 @@ def meta_gradient(step: VirtualStep, meta_loss: MetaLoss, solver: Solver) -> Met
     ahead = step.look_ahead(parameters)
     leaves = {n: p.detach().requires_grad_() for n, p in ahead.parameters.items()}
     loss, by_parameters = _by_parameters(step, meta_loss, {**frozen, **leaves}, leaves)
+    by_parameters = processes.completed(by_parameters, leaves)
     processes.sum_in_place([loss, *by_parameters.values()])
     return MetaGradient(loss.detach(), by_parameters, ahead.sensitivity)
 

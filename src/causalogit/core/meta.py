@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from causalogit.core import processes
 from causalogit.core.classifier import Classifier, Parameters
 from causalogit.core.inputs import check_meta
 from causalogit.core.losses import counterfactual_loss, precise
@@ -132,7 +133,9 @@ class MetaStream:
     def draw(self) -> MetaBatchLoss:
         """That of the next batch; the global random state stays plain training's."""
         with self._draws_of_its_own():
-            batch = self._next().to(self.classifier.head.weight.device)
+            device = self.classifier.head.weight.device
+            batch = self._next().to(device)
+            processes.check_alike(len(batch.images), device, "meta batch")
             return MetaBatchLoss(
                 self.classifier, self.objective, self.objective.images(batch), batch.labels
             )

@@ -8,7 +8,7 @@ the classifier are summed. With one process nothing of this does anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 import torch.distributed as dist
@@ -52,6 +52,35 @@ def sum_in_place(tensors: Sequence[Tensor]) -> None:
             tensor.detach().copy_(piece.view_as(tensor))
 
 
+def completed(gradients: Mapping[str, Tensor], among: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The gradients, and zeros where another process alone has one, in the order of `among`.
+
+    A block that a process skips leaves it without a gradient there; its place must be kept, as sums
+    over the processes go by order.
+    """
+    if count() == 1 or not among:
+        return dict(gradients)
+    device = next(iter(among.values())).device
+    anywhere = torch.tensor([name in gradients for name in among], dtype=torch.int, device=device)
+    dist.all_reduce(anywhere, dist.ReduceOp.MAX)
+    return {
+        name: gradients[name] if name in gradients else torch.zeros_like(own)
+        for (name, own), known in zip(among.items(), anywhere.tolist(), strict=True)
+        if known
+    }
+
+
+def sum_gradients(parameters: Mapping[str, nn.Parameter]) -> None:
+    """Let every `.grad` become its sum over the processes; None stays where no process has one."""
+    if count() == 1:
+        return
+    own = {name: p.grad for name, p in parameters.items() if p.grad is not None}
+    gradients = completed(own, {name: p.detach() for name, p in parameters.items()})
+    sum_in_place(list(gradients.values()))
+    for name, gradient in gradients.items():
+        parameters[name].grad = gradient
+
+
 def mean(value: Tensor) -> Tensor:
     """Of the value over the processes, detached."""
     if count() == 1:
@@ -90,8 +119,8 @@ def check_model(model: nn.Module) -> None:
         )
 
 
-def check_alike(size: int, device: torch.device) -> None:
-    """Refuse parts of different sizes.
+def check_alike(size: int, device: torch.device, batch: str = "batch") -> None:
+    """Refuse parts of a batch, as it is called, that differ in size.
 
     Raises:
         ValueError: the processes' parts of a batch have different sizes.
@@ -101,6 +130,6 @@ def check_alike(size: int, device: torch.device) -> None:
     sizes = gathered(torch.tensor([size], device=device)).tolist()
     if len(set(sizes)) > 1:
         raise ValueError(
-            f"the processes have {sizes} images of this batch: give every one as many "
+            f"the processes have {sizes} images of this {batch}: give every one as many "
             "(torch.utils.data.DistributedSampler does, or drop_last=True)"
         )

@@ -128,8 +128,7 @@ class Method(ABC):
         optimizer = self.task.optimizer
         optimizer.zero_grad()
         loss.backward()
-        parameters = self.task.model.parameters()
-        processes.sum_in_place([p.grad for p in parameters if p.grad is not None])
+        processes.sum_gradients(dict(self.task.model.named_parameters()))
         optimizer.step()
         return {"loss/train": loss.item()}
 

@@ -31,6 +31,8 @@ from causalogit.train.folder import RunFolder
 from causalogit.train.optimizer import build_optimizer, build_schedule
 from causalogit.train.passes import measure_noise
 from causalogit.train.together import (
+    check_meta_shared,
+    check_seen_by_all,
     from_first,
     gathered_objects,
     part_of,
@@ -66,6 +68,7 @@ class Trainer:
         self.device = self.fabric.device
         self.part = part_of(config)
         self.data = run_data(config, self.device)
+        check_meta_shared(len(self.data.meta), self.part)
         model = build_model(
             config.model,
             self.data.num_classes,
@@ -151,6 +154,8 @@ class Trainer:
             torch.manual_seed(self.config.seed + self.part.rank)
             if self.folder.state.is_file():
                 self._load_state()
+                place = f"epoch {self.epoch}, step {self.steps_in_epoch}"
+                check_seen_by_all(str(self.folder.state), place)
             yield
 
     def _train_epoch(self, on_step: OnStep | None) -> None:

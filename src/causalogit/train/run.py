@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from causalogit.config import RunConfig
+from causalogit.core import processes
 from causalogit.memory import out_of_memory_told
 from causalogit.train.folder import RunFolder
 from causalogit.train.loop import OnEpoch, OnStep, Trainer
+from causalogit.train.together import check_seen_by_all, from_first, started_together
 
 
 def train(
@@ -32,13 +34,35 @@ def train(
     """
     folder = RunFolder(out)
     finished = folder.finished(config, resume)
-    if finished is not None:
+    if finished is not None and started_together() == 1:
         return finished
     trainer = Trainer(config, folder)  # a wrong config leaves no folder behind
-    if trainer.part.rank == 0:
-        folder.begin(config, resume=resume)
+    _check_seen_by_all(folder)
+    if finished is not None:
+        return finished
+    _begin(folder, config, resume)
     with folder, out_of_memory_told():
         return trainer.run(on_step)
+
+
+def _check_seen_by_all(folder: RunFolder) -> None:
+    """Refuse a folder in which not every process sees the run that another one sees."""
+    files = (folder.config, folder.state, folder.results)
+    seen = ", ".join(file.name for file in files if file.is_file())
+    check_seen_by_all(f"the run in {folder.path}", seen or "nothing")
+
+
+def _begin(folder: RunFolder, config: RunConfig, resume: bool) -> None:
+    """Let the first process begin the folder, and all hear why it could not."""
+    refusal: Exception | None = None
+    if processes.rank() == 0:
+        try:
+            folder.begin(config, resume=resume)
+        except (ValueError, OSError) as error:
+            refusal = error
+    refusal = from_first(refusal)
+    if refusal is not None:
+        raise refusal
 
 
 def validate(
@@ -67,7 +91,7 @@ def validate(
     folder = RunFolder(out)
     folder.finished(config, resume=True)
     trainer = Trainer(config, folder)
-    if trainer.part.rank == 0:
-        folder.begin(config, resume=True)
+    _check_seen_by_all(folder)
+    _begin(folder, config, resume=True)
     with folder, out_of_memory_told():
         return trainer.validate(on_step, on_epoch)

@@ -52,6 +52,39 @@ def part_of(config: RunConfig) -> Part:
     return part
 
 
+def check_meta_shared(size: int, part: Part) -> None:
+    """Refuse a meta set of which some process would have nothing.
+
+    Raises:
+        ValueError: there are fewer images than processes.
+    """
+    if 0 < size < part.count:
+        raise ValueError(
+            f"the meta set has {size} images, fewer than the {part.count} processes: set "
+            "data.meta.per_class higher, or start fewer processes"
+        )
+
+
+def check_seen_by_all(what: str, own: object) -> None:
+    """Refuse to go on where processes find different things in one folder.
+
+    Args:
+        what: was looked for, in words.
+        own: what this process has found; in words as well.
+
+    Raises:
+        ValueError: they differ.
+    """
+    everyones = gathered_objects(own)
+    other = next((rank for rank, found in enumerate(everyones) if found != everyones[0]), None)
+    if other is not None:
+        raise ValueError(
+            f"process 0 sees {everyones[0]} of {what}, process {other} {everyones[other]}: let all "
+            "see the same files (a shared file system, or a mount), then give the same command "
+            "again"
+        )
+
+
 def predict_together(model: nn.Module, split: Split, device: torch.device) -> Tensor:
     """Logits `(N, C)` of a whole split on the CPU, of which every process computes a part.
 
