@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +16,23 @@ from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from matplotlib.lines import Line2D
 
 from causalogit.files import write_atomically
 from causalogit.report.palette import LIGHT, themed
 
 _POINT = 1 / 72  # inch; in an SVG one point is one unit, which the page shows as one pixel
+# for names in scripts that matplotlib's own font lacks
+_FALLBACKS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Source Han Sans SC",
+    "PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo", "Microsoft YaHei", "Yu Gothic",
+    "Malgun Gothic", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Droid Sans Fallback",
+    "Noto Sans", "Noto Sans Arabic", "Noto Sans Devanagari", "Arial Unicode MS",
+)  # fmt: skip
 _RC: Any = {
     "svg.fonttype": "none",
-    "font.family": "sans-serif",
+    "svg.hashsalt": "causalogit",  # without it every drawing has other ids
     "font.size": 11,
     "text.parse_math": False,  # a "$" in a name is a dollar
     "text.color": LIGHT["ink"],
@@ -47,6 +58,21 @@ _RC: Any = {
 }
 
 
+@cache
+def _families() -> list[str]:
+    """The font, and those that step in for it; one that is not installed would be complained of."""
+    installed = set(fontManager.get_font_names())
+    return ["sans-serif", *(name for name in _FALLBACKS if name in installed)]
+
+
+@contextmanager
+def _drawing() -> Iterator[None]:
+    """This module's settings; a sign that no font has becomes a box without a warning."""
+    with rc_context(_RC | {"font.family": _families()}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        yield
+
+
 @dataclass(frozen=True)
 class Panel:
     """One small figure.
@@ -70,7 +96,7 @@ class Panel:
     def svg(self, name: str) -> Markup:
         """An inline SVG; `name` is a word that no other figure of the page has."""
         width, height = self.size
-        with rc_context(_RC):
+        with _drawing():
             figure = Figure((width * _POINT, height * _POINT))
             self.draw(figure.add_subplot())
             if self.margins is None:
@@ -110,7 +136,7 @@ def write_png(path: Path, panels: Sequence[Panel], columns: int, key: Sequence[L
     columns = max(1, min(columns, len(panels)))
     rows = -(-len(panels) // columns)
     width, height = panels[0].size
-    with rc_context(_RC):
+    with _drawing():
         figure = Figure(
             (columns * width * _POINT, rows * (height + 24) * _POINT), layout="constrained"
         )
