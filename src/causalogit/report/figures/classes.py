@@ -12,7 +12,7 @@ from torch import Tensor
 from causalogit.report.figures.draw import Panel, short
 from causalogit.report.lineup import Entry
 from causalogit.report.measures import Measures
-from causalogit.report.palette import LIGHT, tone_name
+from causalogit.report.palette import LIGHT, marker, tone_name
 from causalogit.report.scene import Scene, evenly
 
 MOST_CLASSES = 20
@@ -64,7 +64,7 @@ def class_panels(
             ]
             axes.scatter(
                 [x for x, _ in points], [y for _, y in points], s=34, lw=0, clip_on=False, zorder=3,
-                color=LIGHT[tone_name(entry.tone)],
+                color=LIGHT[tone_name(entry.tone)], marker=marker(entry.tone),
             )  # fmt: skip
         axes.set_xlim(-0.02, 1.02)
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -78,9 +78,9 @@ def class_panels(
 
 
 def class_key(entries: Sequence[Entry]) -> list[Line2D]:
-    """Which dot is whose."""
+    """Which marker is whose."""
     return [
-        Line2D([], [], color=LIGHT[tone_name(e.tone)], marker="o", ls="", label=e.title)
+        Line2D([], [], color=LIGHT[tone_name(e.tone)], marker=marker(e.tone), ls="", label=e.title)
         for e in entries
     ]
 

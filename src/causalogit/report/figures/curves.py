@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from causalogit.report.figures.draw import Panel
 from causalogit.report.lineup import Entry
-from causalogit.report.palette import LIGHT, dash, tone_name
+from causalogit.report.palette import LIGHT, line_style, marker, tone_name
 
 _CURVES = (
     (
@@ -49,9 +49,12 @@ def curve_panels(entries: Sequence[Entry], group: str = "group") -> list[Panel]:
 def curve_key(entries: Sequence[Entry]) -> list[Line2D]:
     """Which line is whose."""
     return [
-        Line2D([], [], color=LIGHT[tone_name(e.tone)], ls=dash(e.tone), lw=2, label=e.title)
+        Line2D(
+            [], [], color=LIGHT[tone_name(e.tone)], ls=line_style(e.tone), lw=2,
+            marker=marker(e.tone), markersize=5.5, label=e.title,
+        )
         for e in entries
-    ]
+    ]  # fmt: skip
 
 
 def _series(row: dict[str, float], names: Sequence[str]) -> float | None:
@@ -78,22 +81,24 @@ def _panel(title: str, names: tuple[str, ...], note: str, entries: Sequence[Entr
                     epochs,
                     values,
                     color=colour,
-                    linestyle=dash(entry.tone),
+                    linestyle=line_style(entry.tone),
                     lw=2 if len(entry.runs) == 1 else 1.3,
-                    marker="o" if alone else "",
-                    markersize=4,
+                    marker=marker(entry.tone) if alone else "",
+                    markersize=5.5,
                 )
                 chosen = run.row["selected"]["epoch"]
                 if share and chosen in epochs:
                     at = values[epochs.index(chosen)]
-                    axes.plot([chosen], [at], "o", color=colour, markersize=5.5, clip_on=False)
+                    own = marker(entry.tone)
+                    axes.plot([chosen], [at], own, color=colour, markersize=5.5, clip_on=False)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
         axes.set_xlabel("epoch")
         if share:
-            axes.set_ylim(-0.02, 1.02)
+            axes.set_ylim(-0.03, 1.05)
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         else:
-            axes.set_ylim(bottom=0)
+            # a line that never changes would lie on the upper edge
+            axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
 
     ends = "; ".join(_end(entry, names, share) for entry in entries)
     return Panel(title, f"{title} over the epochs. At the end: {ends}.", draw, (350, 240), note)
