@@ -1,23 +1,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from causalogit.report import palette
 from causalogit.report.figures.classes import shown_classes
-from causalogit.report.figures.draw import Panel, short
-from causalogit.report.figures.groups import group_table
+from causalogit.report.figures.curves import curve_panels
+from causalogit.report.figures.draw import Panel, short, write_png
+from causalogit.report.figures.groups import group_panel, group_table
 from causalogit.report.figures.perturbation import alpha_of, binned_means, response
 from causalogit.report.lineup import line_up
 from causalogit.report.pictures import encode, magnified, picture, spotlight
 from causalogit.report.scene import describe_scene
 from causalogit.train import LoadedRun
 from causalogit.train.load import Perturbations
+from tests.report.conftest import made_up_samples
 
 
 @given(st.integers(0, 10_000), st.floats(0.01, 20), st.integers(2, 12))
@@ -150,11 +157,64 @@ def test_the_palette_can_be_read(theme: dict[str, str]) -> None:
             assert contrast(colour, theme["panel"]) >= 4.5, name
         elif name.startswith(("tone", "heat", "majority", "minority")):
             assert contrast(colour, theme["paper"]) >= 3, name
-    assert contrast(theme["on-heat"], theme["heat"]) >= 4.5
+    # numbers in cells, of which a full one is the darkest, and words in pills
+    assert contrast(theme["ink"], theme["cell"]) >= 4.5
+    for name in ("minority", "tone-5", "tone-3", "muted"):
+        assert contrast(theme["paper"], theme[name]) >= 4.5, name
 
 
 def test_colours_are_told_apart_when_they_become_variables() -> None:
     assert palette.LIGHT.keys() == palette.DARK.keys()
     assert len(set(palette.LIGHT.values())) == len(palette.LIGHT)
+
+
+def test_methods_differ_by_more_than_colour() -> None:
+    assert palette.line_style(1) == "solid"
     assert palette.tone_name(9) == palette.tone_name(1)
-    assert palette.dash(9) != palette.dash(1)
+    signs = [(palette.tone_name(n), str(palette.line_style(n))) for n in range(1, 41)]
+    assert len(set(signs)) == 40
+    assert len({palette.marker(n) for n in range(1, 8)}) == 7
+    assert len({(palette.tone_name(n), palette.marker(n)) for n in range(1, 57)}) == 56
+    # nearly the same to those who see no red or no green
+    for one, other in ((1, 5), (2, 4), (3, 6)):
+        assert palette.line_style(one) != palette.line_style(other)
+    assert palette.sign(2, line=True).count("<path") == 2
+    assert "dasharray" not in palette.sign(2, line=False)
+
+
+def test_a_drawing_is_the_same_every_time() -> None:
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1])
+
+    one, other = (Panel("t", "a", draw, (200, 100)).svg("one") for _ in range(2))
+    assert "clip-path" in one
+    assert one == other
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_font_has_every_sign(tmp_path: Path) -> None:
+    panel = Panel("\u9752\ue000", "a", lambda axes: axes.set_xlabel("\u9752\ue000"), (200, 100))
+    assert "\u9752" in panel.svg("one")
+    write_png(tmp_path / "one.png", [panel], 1, [])
+
+
+def test_slanted_names_keep_clear_of_the_title(made_up: Callable[..., LoadedRun]) -> None:
+    run = made_up(made_up_samples([[20] * 5, [20] * 5]))
+    run.row["selected"] |= {f"accuracy/group/{group}": 0.5 for group in range(10)}
+    axes = Figure((4, 4), layout="constrained").subplots()
+    group_panel(line_up([run]).best, describe_scene(run)).draw(axes)
+    title = axes.set_title("title", loc="left")
+    axes.figure.draw_without_rendering()
+    names = [label.get_window_extent() for label in axes.get_xticklabels()]
+    assert len(names) == 5
+    assert title.get_window_extent().y0 >= max(box.y1 for box in names)
+
+
+def test_a_line_that_never_changes_has_room_above(erm: LoadedRun) -> None:
+    history = [{"epoch": epoch, "train/delta/alpha": 0.2} for epoch in (1.0, 2.0)]
+    (panel,) = curve_panels(line_up([replace(erm, history=history)]).entries)
+    axes = Figure().subplots()
+    panel.draw(axes)
+    low, high = axes.get_ylim()
+    assert low == 0
+    assert high >= 1.1 * 0.2

@@ -27,12 +27,11 @@ def group_panel(entry: Entry, scene: Scene) -> Panel:
                 framed = scene.usual[scene.shown[row]] == across[column]
                 _cell(axes, row, column, value, framed=framed)
         rows, columns = len(table), len(across)
-        axes.set(xlim=(-0.02, columns + 0.02), ylim=(rows + 0.02, -0.62), aspect="equal")
-        axes.set_xticks([])
+        top = -0.62 if scene.paints else -0.02
+        axes.set(xlim=(-0.02, columns + 0.02), ylim=(rows + 0.02, top), aspect="equal")
         names = [short(scene.classes[label]) for label in scene.shown]
         axes.set_yticks([row + 0.5 for row in range(rows)], names)
-        for column, attribute in enumerate(across):
-            _head(axes, column, attribute, scene)
+        _heads(axes, across, scene)
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
 
@@ -44,22 +43,23 @@ def shown_attributes(scene: Scene) -> list[int]:
     return evenly(len(scene.attributes), MOST_CLASSES)
 
 
-def _head(axes: Axes, column: int, attribute: int, scene: Scene) -> None:
-    """A column's attribute: its colour, else its name."""
+def _heads(axes: Axes, across: list[int], scene: Scene) -> None:
+    """The columns' attributes: their colours, else their names."""
     if scene.paints:
-        box = (column + 0.06, -0.5), 0.88, 0.34
-        axes.add_patch(Rectangle(*box, facecolor=scene.paints[attribute], lw=0))
+        axes.set_xticks([])
+        for column, attribute in enumerate(across):
+            box = (column + 0.06, -0.5), 0.88, 0.34
+            axes.add_patch(Rectangle(*box, facecolor=scene.paints[attribute], lw=0))
         return
-    few = len(shown_attributes(scene)) <= 3
-    axes.text(
-        column + 0.5,
-        -0.12,
-        short(scene.attributes[attribute], 12),
-        ha="center" if few else "left",
-        va="bottom",
+    names = [short(scene.attributes[attribute], 12) for attribute in across]
+    few = len(across) <= 3
+    axes.xaxis.tick_top()  # as ticks, and not as texts, they are minded by the panel's title
+    axes.set_xticks(
+        [column + 0.5 for column in range(len(across))],
+        names,
         rotation=0 if few else 40,
+        ha="center" if few else "left",
         fontsize=10,
-        color=LIGHT["muted"],
     )
 
 
@@ -100,14 +100,13 @@ def _cell(axes: Axes, row: int, column: int, value: float | None, *, framed: boo
     axes.add_patch(Rectangle(*box, facecolor=LIGHT["rule"], alpha=0.45, lw=0))
     if value is None:
         return
-    axes.add_patch(Rectangle(*box, facecolor=LIGHT["heat"], alpha=value, lw=0))
+    axes.add_patch(Rectangle(*box, facecolor=LIGHT["cell"], alpha=value, lw=0))
     if framed:
         axes.add_patch(Rectangle(*box, fill=False, edgecolor=LIGHT["ink"], lw=1.6))
     axes.text(
         column + 0.5,
         row + 0.52,
         f"{100 * value:.0f}",
-        color=LIGHT["on-heat"] if value > 0.65 else LIGHT["ink"],
         ha="center",
         va="center",
     )
