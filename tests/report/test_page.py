@@ -17,12 +17,16 @@ VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
 class Page(HTMLParser):
-    """Collects what the tests ask for, and minds that tags are closed in order."""
+    """Collects what the tests ask for, and minds that tags are closed in order.
+
+    It also minds that the caption of a figure is its first or its last child.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.text = path.read_text()
         self.open: list[str] = []
+        self.children: list[list[str]] = [[]]
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.feed(self.text)
         self.close()
@@ -30,14 +34,19 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
+        self.children[-1].append(tag)
         if tag not in VOID:
             self.open.append(tag)
+            self.children.append([])
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
+        self.children[-1].append(tag)
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
+        children = self.children.pop()
+        assert tag != "figure" or "figcaption" not in children[1:-1]
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.tags if name == tag]
