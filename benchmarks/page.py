@@ -17,7 +17,7 @@ from scipy.stats import t as student
 from causalogit.cli.tables import by_method, spread
 from causalogit.files import write_text
 from causalogit.report.figures.draw import Panel, write_png
-from causalogit.report.palette import LIGHT, dash, tone_name
+from causalogit.report.palette import LIGHT, line_style, tone_name
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -148,7 +148,7 @@ def draw_curves(path: Path, rows: Rows, titles: Mapping[str, str]) -> None:
                 if series:
                     means = [mean(values) for values in zip(*series, strict=True)]
                     tone = tones[line]
-                    colour, style = LIGHT[tone_name(tone)], dash(tone)
+                    colour, style = LIGHT[tone_name(tone)], line_style(tone)
                     axes.plot(range(1, len(means) + 1), means, color=colour, ls=style, lw=1.6)
             axes.set_xlabel("epoch")
             axes.set_ylim(bottom=0)
@@ -156,7 +156,7 @@ def draw_curves(path: Path, rows: Rows, titles: Mapping[str, str]) -> None:
         return Panel(title, title, draw, (520, 340))
 
     key = [
-        Line2D([], [], color=LIGHT[tone_name(tone)], ls=dash(tone), lw=2, label=title)
+        Line2D([], [], color=LIGHT[tone_name(tone)], ls=line_style(tone), lw=2, label=title)
         for title, tone in tones.items()
     ]
     panels = [panel(name, title) for name, title in titles.items()]

@@ -145,9 +145,16 @@ def write_png(path: Path, panels: Sequence[Panel], columns: int, key: Sequence[L
             axes.remove()
         for axes, panel in zip(grid.flat, panels, strict=False):
             panel.draw(axes)
-            axes.set_title(panel.title, fontsize=11, loc="left")
+            axes.set_title(short(panel.title, width // 7), fontsize=11, loc="left")
         if key:
             figure.legend(
-                handles=list(key), loc="outside lower left", ncols=min(len(key), 4), frameon=False
+                handles=list(key),
+                loc="outside lower left",
+                ncols=min(len(key), 4),
+                handlelength=4,  # in less, dashes cannot be told
+                frameon=False,
             )
-        write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=160))
+        # the layout minds no title that is wider than its panel
+        write_atomically(
+            path, lambda file: figure.savefig(file, format="png", dpi=160, bbox_inches="tight")
+        )
