@@ -204,6 +204,7 @@ def test_several_seeds_are_one_row(
     assert "0, 1" in rows[2]
     assert rows[2].count("±") == 6
     assert "±" not in rows[3]
+    assert "in per cent (mean over the seeds), classes down" in page.text
 
 
 def test_data_without_masks_has_no_share_of_attention(erm: LoadedRun, tmp_path: Path) -> None:
