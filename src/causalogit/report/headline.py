@@ -60,7 +60,7 @@ def _caution(known: list[tuple[Entry, Measures]], scene: Scene) -> str:
         if agreeing is not None and agreeing.mean <= chance + _MARGIN:
             return (
                 f"Where the {scene.attribute} agrees, {entry.title} is right on "
-                f"{agreeing.mean:.0%}, no better than chance: it knows neither."
+                f"{agreeing.mean:.0%}, no better than chance."
             )
     return ""
 
