@@ -232,5 +232,9 @@ def test_only_a_gap_that_has_closed_is_said_to_have():
     open_still = gap_sentence(gap_of(0.3, 0.2, -0.02, 0.2))
     assert open_still.endswith("That gap has not closed, as far as 200 photos can tell.")
     assert "is closed" not in open_still
+    first, last = (GroupChange("cow", "beach", change(own, own, -1, 1)) for own in (0.0, 0.72))
+    less = Estimate(0.05, -0.05, 0.15, 200)
+    risen = gap_sentence(Gap(0.2, 0.15, less, first, last, (first, last), known=True))
+    assert risen.endswith("15 now. That gap has not closed, for the average has risen as well.")
     assert gap_sentence(gap_of(0.2, 0.4, -0.3, -0.1)).endswith("That gap has grown.")
     assert gap_sentence(gap_of(0.03, 0.02, -0.1, 0.1)).endswith("There was hardly a gap to close.")

@@ -170,6 +170,8 @@ def gap_sentence(gap: Gap) -> str:
     if gap.less.low <= 0:
         if gap.before < _LITTLE:
             return f"{told}. There was hardly a gap to close."
+        if min(_rise(gap), _rise(gap) + gap.after - gap.before) > _LITTLE:
+            return f"{told}. That gap has not closed, for the average has risen as well."
         return f"{told}. That gap has not closed, as far as {gap.less.n:,} photos can tell."
     if _rise(gap) <= 0:
         return f"{told}. That gap is smaller, but only because the average came down."
