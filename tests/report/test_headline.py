@@ -26,6 +26,7 @@ def measures(
         Spread(follows, deviation),
         classes=(0.5,) * 5,
         misleading=(count,) if deviation is None else (count, count),
+        leading=(count,) if deviation is None else (count, count),
     )
 
 

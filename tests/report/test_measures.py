@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from causalogit.data import InMemory, Split
 from causalogit.data.biases import palette
+from causalogit.report import measures
 from causalogit.report.lineup import line_up
 from causalogit.report.looks import choose_examples
 from causalogit.report.measures import Spread, measure, shown_measures
@@ -56,6 +57,7 @@ def test_shares_against_a_loop(erm: LoadedRun) -> None:
     assert found.follows is not None
     assert found.misled.mean == pytest.approx(right / count)
     assert found.follows.mean == pytest.approx(follows / count)
+    assert found.misleading == found.leading == (count,)
 
 
 def test_spread_over_seeds() -> None:
@@ -115,6 +117,18 @@ class ByPlace(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         dark = 1 - images[:, 0, 0, 0]
         return torch.stack([1 - dark, dark], 1)
+
+
+def test_an_attribute_that_goes_with_no_class_leads_nowhere(
+    birds: LoadedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = replace(describe_scene(birds), attributes=("water", "land", "sky"))
+    monkeypatch.setattr(measures, "describe_scene", lambda run: scene)
+    labels, places = torch.arange(600) % 2, torch.arange(600) % 3
+    test = Split(InMemory(torch.zeros(600, 3, 4, 4)), labels, labels * 3 + places)
+    run = replace(birds, data=replace(birds.data, test=test), model=ByPlace())
+    found = measure(line_up([run]).best)
+    assert (found.misleading, found.leading) == ((400,), (200,))
 
 
 def test_real_attributes_follow_what_training_showed(birds: LoadedRun) -> None:

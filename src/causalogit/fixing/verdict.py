@@ -138,12 +138,10 @@ def reliance_sentence(change: Change) -> str:
     change = _upright(change)
     first, last, d = change.before, change.after, change.difference
     way = ", away from the class that it speaks for" if away else ""
-    turned = (
-        f"Of 100 answers, {_count(first.value)} turned with the background alone before{way}; now "
-        f"{_count(abs(last.value) if last.high < 0 else last.value)} do"
-    )
+    begun = f"Of 100 answers, {_count(first.value)} turned with the background alone before{way}"
     if _count(first.value) == _count(last.value) and d.low <= 0 <= d.high:
-        return f"{turned.rpartition(';')[0]}, and as many do now."
+        return f"{begun}, and as many do now."
+    turned = f"{begun}; now {_count(abs(last.value) if last.high < 0 else last.value)} do"
     if last.high < 0:
         return f"{turned}, but {'to' if away else 'away from'} the class that it speaks for."
     if d.high < 0:

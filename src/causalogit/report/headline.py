@@ -51,7 +51,7 @@ def headline(lineup: Lineup, measures: dict[str, Measures], scene: Scene) -> Hea
 
 def _caution(known: list[tuple[Entry, Measures]], scene: Scene) -> str:
     """Why the answers say nothing of what they rest on; empty where they do."""
-    counts = [count for _, measures in known for count in measures.misleading]
+    counts = [count for _, measures in known for count in measures.leading]
     if counts and min(counts) < _FEW:
         return f"Fewer than {_FEW} such images tell nothing of a method."
     for entry, measures in known:
@@ -84,12 +84,8 @@ def _compare(reference: Entry, theirs: Measures, best: Entry, ours: Measures, sc
     """What attention says, where answers say the same; else what answers say."""
     before, after = _looks(theirs, scene), _looks(ours, scene)
     relies = _relies(theirs, ours)
-    if (
-        before
-        and after
-        and before != after
-        and relies == ("less" if after != "background" else "more")
-    ):
+    way = "more" if after == "background" else "less"
+    if before and after and before != after and relies == way:
         return f"{reference.title} looks at the {before}; {best.title} looks at the {after}."
     if before and before == after and relies == "as much":
         return f"{reference.title} and {best.title} both look at the {before}."
@@ -129,7 +125,7 @@ def _room(theirs: Measures, ours: Measures) -> float:
     deviations = [own.deviation for own in pair if own.deviation is not None]
     if len(deviations) == len(pair):
         return sum(deviations)
-    count = min((*theirs.misleading, *ours.misleading), default=_FEW)
+    count = min((*theirs.leading, *ours.leading), default=_FEW)
     return 2 * math.sqrt(sum(own.mean * (1 - own.mean) for own in pair) / count)
 
 

@@ -44,11 +44,12 @@ class Measures:
         area: what `inside` would be if the model looked everywhere alike.
         misled: right answers on test images whose attribute is not the usual one of their class.
         agreeing: right answers on test images whose attribute is.
-        follows: answers, on the images of `misled`, that name the class their attribute goes with.
+        follows: answers, on images of `misled`, that name the class their attribute goes with.
         balanced: right answers, every class alike.
         worst: right answers in the class that does worst.
         classes: right answers in each class, the mean over seeds.
-        misleading: how many images `follows` is about, of each run.
+        misleading: how many images `misled` is about, of each run.
+        leading: how many of them `follows` is about: their attribute goes with another class.
     """
 
     inside: Spread | None
@@ -60,6 +61,7 @@ class Measures:
     worst: Spread | None = None
     classes: tuple[float | None, ...] = ()
     misleading: tuple[int, ...] = ()
+    leading: tuple[int, ...] = ()
 
 
 def measure(entry: Entry) -> Measures:
@@ -78,7 +80,8 @@ def measure(entry: Entry) -> Measures:
         misled=spread("misled"),
         agreeing=spread("agreeing"),
         follows=spread("follows"),
-        misleading=tuple(int(row["leads"]) for row in rows if "leads" in row),
+        misleading=tuple(int(row["misleading"]) for row in rows if "misleading" in row),
+        leading=tuple(int(row["leading"]) for row in rows if "leading" in row),
         balanced=spread("balanced"),
         worst=spread("worst"),
         classes=tuple(None if own is None else own.mean for own in by_class),
@@ -127,7 +130,8 @@ def _answers(run: LoadedRun, answers: Tensor) -> dict[str, float]:
         # an attribute that is usual with no class leads nowhere
         leads = ~agrees & torch.isin(attributes, torch.tensor(scene.usual))
         follows = (scene.usual_of(answers) == attributes).double()
-        row |= {"follows": follows[leads].mean().item(), "leads": leads.sum().item()}
+        row |= {"misleading": (~agrees).sum().item(), "leading": leads.sum().item()}
+        row["follows"] = follows[leads].mean().item()
     return row
 
 
